@@ -1,0 +1,63 @@
+"""Names that clients, workers and workflows share: task queues, search attributes, ids; and the connection."""
+
+from temporalio.client import Client
+from temporalio.common import SearchAttributeKey
+from temporalio.contrib.pydantic import pydantic_data_converter
+from temporalio.envconfig import ClientConfig
+from temporalio.runtime import Runtime
+
+from notifications.statuses import Channel, NotificationType
+
+ORCHESTRATOR = "orchestrator"
+ORCHESTRATOR_BULK = "orchestrator-bulk"
+
+NOTIFICATION_TYPE = SearchAttributeKey.for_keyword("NotificationType")
+CHANNEL = SearchAttributeKey.for_keyword_list("Channel")
+DELIVERY_STATUS = SearchAttributeKey.for_keyword("DeliveryStatus")
+DEFINITION = SearchAttributeKey.for_keyword("Definition")
+CAMPAIGN_ID = SearchAttributeKey.for_keyword("CampaignId")
+RECIPIENT_REF = SearchAttributeKey.for_keyword("RecipientRef")
+PROVIDER = SearchAttributeKey.for_keyword("Provider")
+SEARCH_ATTRIBUTES = (NOTIFICATION_TYPE, CHANNEL, DELIVERY_STATUS, DEFINITION, CAMPAIGN_ID, RECIPIENT_REF, PROVIDER)
+
+_PRIORITIES = {
+    NotificationType.ALERT: 1,
+    NotificationType.TRANSACTIONAL: 2,
+    NotificationType.REMINDER: 3,
+    NotificationType.PROMOTIONAL: 5,
+}
+
+
+def orchestrator_queue(notification_type: NotificationType) -> str:
+    """Promotional workflows run with slots of their own."""
+    return ORCHESTRATOR_BULK if notification_type is NotificationType.PROMOTIONAL else ORCHESTRATOR
+
+
+def channel_queue(channel: Channel, notification_type: NotificationType) -> str:
+    """Each channel is scaled, rate-limited and paused on its own; promotional sends never share a queue."""
+    return f"bulk-{channel}" if notification_type is NotificationType.PROMOTIONAL else f"channel-{channel}"
+
+
+def priority_key(notification_type: NotificationType) -> int:
+    return _PRIORITIES[notification_type]
+
+
+def notification_workflow_id(notification_id: object) -> str:
+    return f"notification-{notification_id}"
+
+
+async def connect(*, runtime: Runtime | None = None, lazy: bool = False) -> Client:
+    """Connect as the SDK's environment configuration says (`TEMPORAL_ADDRESS`, `TEMPORAL_NAMESPACE`, TLS, API key).
+
+    Raises:
+        RuntimeError: the server does not answer.
+
+    """
+    config = ClientConfig.load_client_connect_config()
+    return await Client.connect(
+        config.pop("target_host", "localhost:7233"),
+        **config,
+        data_converter=pydantic_data_converter,
+        runtime=runtime,
+        lazy=lazy,
+    )

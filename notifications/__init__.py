@@ -1,0 +1,1 @@
+"""What Tidings knows: events, catalogue, planning, rendering, ledger, providers. Imports no framework."""

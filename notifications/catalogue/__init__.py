@@ -1,0 +1,1 @@
+"""Definitions: which event becomes which messages, and their texts."""

@@ -1,0 +1,54 @@
+"""The one engine of a process, and its sessions."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from pydantic import SecretStr
+from sqlalchemy.ext.asyncio import AsyncEngine, async_sessionmaker, create_async_engine
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+Sessions = async_sessionmaker[AsyncSession]
+
+
+def async_url(url: str) -> str:
+    """The address with the driver named, whichever of the usual spellings it came in."""
+    for scheme in ("postgresql+psycopg://", "postgresql://", "postgres://"):
+        if url.startswith(scheme):
+            return "postgresql+psycopg://" + url.removeprefix(scheme)
+    message = "TIDINGS_DATABASE_URL must begin with postgresql://"
+    raise ValueError(message)
+
+
+def create_engine(url: SecretStr | None, *, pool_size: int = 10) -> AsyncEngine:
+    """Connect lazily; every session runs in UTC and gives up on a lock or a statement rather than hang.
+
+    Raises:
+        ValueError: no address, or one that is not PostgreSQL's.
+
+    """
+    if url is None:
+        message = "TIDINGS_DATABASE_URL is not set: run `python -m tidings dev`, or point it at your PostgreSQL"
+        raise ValueError(message)
+    return create_async_engine(
+        async_url(url.get_secret_value()),
+        pool_size=pool_size,
+        max_overflow=0,
+        pool_pre_ping=True,
+        pool_timeout=10,
+        connect_args={
+            "connect_timeout": 5,
+            "options": "-c timezone=UTC -c statement_timeout=30s -c lock_timeout=10s"
+            " -c idle_in_transaction_session_timeout=60s",
+        },
+    )
+
+
+def create_sessions(engine: AsyncEngine) -> Sessions:
+    return async_sessionmaker(engine, class_=AsyncSession, expire_on_commit=False)
+
+
+@asynccontextmanager
+async def transaction(sessions: Sessions) -> AsyncIterator[AsyncSession]:
+    """One transaction: committed at the end of the block, rolled back on any error."""
+    async with sessions() as session, session.begin():
+        yield session

@@ -1,0 +1,1 @@
+"""Who a recipient is, wherever that is known: our own tables or an external User Profile Service."""

@@ -1,0 +1,161 @@
+"""Every setting, read once from the environment by the composition root of each process.
+
+Names are `TIDINGS_` + field, nested fields after `__` (`TIDINGS_SMTP__HOST`). A secret may come from a file:
+`TIDINGS_TWILIO__AUTH_TOKEN_FILE=/run/secrets/twilio`. Kafka takes librdkafka properties from `KAFKA_*`
+(bridge/kafka_settings.py), Temporal the SDK's own `TEMPORAL_*` (activities/temporal.py).
+"""
+
+import os
+from datetime import timedelta
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator
+from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
+
+from notifications.durations import Duration
+from notifications.statuses import Channel
+
+PREFIX = "TIDINGS_"
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class SmtpSettings(_Section):
+    host: str = "localhost"
+    port: int = 587
+    username: str | None = None
+    password: SecretStr | None = None
+    tls: str = Field("starttls", pattern="^(none|starttls|implicit)$")
+    from_address: str = "Tidings <notifications@localhost.localdomain>"
+    reply_to: str | None = None
+    max_connections: int = Field(20, ge=1)
+    timeout_seconds: float = Field(20.0, gt=0)
+
+
+class FcmSettings(_Section):
+    """`credentials` is the service account's JSON (or `TIDINGS_FCM__CREDENTIALS_FILE`, its path)."""
+
+    credentials: SecretStr | None = None
+    base_url: str = "https://fcm.googleapis.com"
+    timeout_seconds: float = Field(10.0, gt=0)
+
+
+class TwilioSettings(_Section):
+    account_sid: str = ""
+    auth_token: SecretStr | None = None
+    from_number: str | None = None
+    messaging_service_sid: str | None = None
+    base_url: str = "https://api.twilio.com"
+    status_callback_url: str | None = None
+    timeout_seconds: float = Field(15.0, gt=0)
+
+
+class MetaSettings(_Section):
+    """WhatsApp Cloud API."""
+
+    phone_number_id: str = ""
+    access_token: SecretStr | None = None
+    app_secret: SecretStr | None = None
+    base_url: str = "https://graph.facebook.com/v23.0"
+    timeout_seconds: float = Field(15.0, gt=0)
+
+
+class Settings(BaseSettings):
+    """All of Tidings' settings; frozen, passed down, never read again from the environment."""
+
+    model_config = SettingsConfigDict(
+        env_prefix=PREFIX, env_nested_delimiter="__", frozen=True, extra="ignore", env_ignore_empty=True
+    )
+
+    database_url: SecretStr | None = None  # postgresql://user:password@host:port/database
+    database_pool_size: int = Field(10, ge=1)
+    api_token: SecretStr | None = None
+    api_host: str = "127.0.0.1"
+    api_port: int = 8000
+    metrics_host: str = "127.0.0.1"
+    metrics_port: int = 0  # 0: no metrics endpoint (the API serves /metrics on its own port)
+    hash_key: SecretStr | None = None  # keys the hashes that stand for addresses and recipients
+    log_format: str = Field("auto", pattern="^(auto|console|json)$")
+    temporal_ui_url: str = "http://localhost:8233"
+    public_url: str = "http://localhost:8000"  # where this API is reached from outside
+
+    profile_url: str | None = None  # an external User Profile Service; None: our own tables
+    profile_token: SecretStr | None = None
+    profile_timeout_seconds: float = Field(2.0, gt=0)
+    profile_cache_seconds: float = Field(30.0, ge=0)
+    profile_stale_seconds: float = Field(3600.0, ge=0)
+
+    email_providers: Annotated[tuple[str, ...], NoDecode] = ("smtp",)
+    push_providers: Annotated[tuple[str, ...], NoDecode] = ("fcm",)
+    sms_providers: Annotated[tuple[str, ...], NoDecode] = ("twilio",)
+    whatsapp_providers: Annotated[tuple[str, ...], NoDecode] = ("meta",)
+    smtp: SmtpSettings = SmtpSettings()
+    fcm: FcmSettings = FcmSettings()
+    twilio: TwilioSettings = TwilioSettings()
+    meta: MetaSettings = MetaSettings()
+
+    # In development a real provider sends only to these; everything else goes to the sandbox.
+    dev_sandbox_url: str | None = None
+    dev_allow_recipients: Annotated[tuple[str, ...], NoDecode] = ()
+
+    max_retry_for: Duration | None = None  # caps every `retry_for` of the catalogue
+    max_untried: int = Field(2000, ge=1)  # not yet tried notifications per class before the bridge pauses
+    worker_slots_urgent: int = Field(100, ge=1)
+    worker_slots_bulk: int = Field(50, ge=1)
+    shutdown_grace_seconds: float = Field(25.0, gt=0)
+
+    topics: Annotated[tuple[str, ...], NoDecode] = ()  # further topics; any type but promotional
+
+    @field_validator(
+        "email_providers",
+        "push_providers",
+        "sms_providers",
+        "whatsapp_providers",
+        "dev_allow_recipients",
+        "topics",
+        mode="before",
+    )
+    @classmethod
+    def _split(cls, value: Any) -> Any:
+        return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
+
+    def providers_of(self, channel: Channel) -> tuple[str, ...]:
+        """The channel's providers in order of preference."""
+        return {
+            Channel.EMAIL: self.email_providers,
+            Channel.PUSH: self.push_providers,
+            Channel.SMS: self.sms_providers,
+            Channel.WHATSAPP: self.whatsapp_providers,
+        }[channel]
+
+    def capped_retry(self, retry_for: timedelta) -> timedelta:
+        return min(retry_for, self.max_retry_for) if self.max_retry_for is not None else retry_for
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        del dotenv_settings, file_secret_settings, settings_cls
+        return init_settings, env_settings
+
+
+def load_settings() -> Settings:
+    """Read the environment, with `..._FILE` variables replaced by the content of their file.
+
+    Raises:
+        pydantic.ValidationError: names the variable and what it takes.
+        OSError: a `..._FILE` cannot be read.
+
+    """
+    for name, path in list(os.environ.items()):
+        if name.startswith(PREFIX) and name.endswith("_FILE"):
+            os.environ.setdefault(name.removesuffix("_FILE"), Path(path).read_text(encoding="utf-8").strip())
+    return Settings()

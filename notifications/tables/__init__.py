@@ -1,0 +1,24 @@
+"""The tables, one file per subject. Importing this package fills `SQLModel.metadata`, which migrations compare with."""
+
+from notifications.tables.catalogue import CatalogueEntry, CatalogueRevision, CatalogueVersion, Category
+from notifications.tables.events import Cancellation, Notification, Plan, RejectedEvent
+from notifications.tables.ledger import Attempt, Message, OutboxEntry
+from notifications.tables.recipients import Device, Preference, Recipient, Suppression
+
+__all__ = [
+    "Attempt",
+    "Cancellation",
+    "CatalogueEntry",
+    "CatalogueRevision",
+    "CatalogueVersion",
+    "Category",
+    "Device",
+    "Message",
+    "Notification",
+    "OutboxEntry",
+    "Plan",
+    "Preference",
+    "Recipient",
+    "RejectedEvent",
+    "Suppression",
+]

@@ -1,0 +1,102 @@
+"""The ledger: what was sent, skipped, cancelled or is stuck. Written first; everything else looks here."""
+
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import BigInteger, Identity, Index, Interval, LargeBinary, text
+from sqlmodel import Field, SQLModel
+
+from notifications.tables.columns import document, required_timestamp, timestamp
+
+
+class Message(SQLModel, table=True):
+    """One delivery to one address, one occurrence.
+
+    No index contains or depends on status, attempt, due_at or updated_at: such an index halves the rows per second
+    and doubles the WAL (HOT updates are lost). Ranges of the key serve instead.
+
+    A try is the pair (`round`, `try_scheduled_at`); only a higher pair takes a row over.
+    """
+
+    __tablename__ = "messages"
+    __table_args__ = (
+        Index("messages_stuck", "origin_id", "seq", postgresql_where=text("stuck_reason IS NOT NULL")),
+        {
+            "postgresql_with": {
+                "fillfactor": 70,
+                "autovacuum_vacuum_scale_factor": 0.02,
+                "autovacuum_analyze_scale_factor": 0.02,
+            }
+        },
+    )
+
+    origin_id: UUID = Field(primary_key=True)  # a notification or a campaign
+    seq: int = Field(primary_key=True, sa_type=BigInteger)
+    origin_kind: str = "notification"  # notification | campaign
+    plan_version: int = 1
+    step: int = 0  # position in the routing; every message of a step belongs to one channel
+    type: str  # NotificationType
+    category: str
+    channel: str  # Channel
+    definition: str
+    definition_version: int
+    recipient_id: str | None
+    address: str | None  # None when skipped for want of one
+    address_ref: bytes | None = Field(
+        default=None, sa_type=LargeBinary, nullable=True
+    )  # keyed hash; joins suppressions
+    device_id: str | None = None
+    locale: str
+    duplicates: str  # DuplicatePolicy
+    retry_for: timedelta = Field(sa_type=Interval)
+    not_before: datetime | None = timestamp()
+    expires_at: datetime = required_timestamp()
+
+    status: str = "pending"  # MessageStatus
+    reason: str | None = None  # SkipReason, error code, ...
+    stuck_reason: str | None = None
+    round: int = 1  # raised by an operator's retry
+    attempt: int = 0  # raised by each claim
+    try_scheduled_at: datetime | None = timestamp()
+    claimed_by: str | None = None  # the process whose claim holds
+    claimed_at: datetime | None = timestamp()
+    due_at: datetime | None = timestamp()
+    budget_since: datetime | None = timestamp()  # the round's first transient error or unknown outcome
+    failures: int = 0  # failed tries of this round
+    provider: str | None = None
+    provider_message_id: str | None = None
+    version: int = 0  # counts published outcomes
+    created_at: datetime = timestamp(default_now=True)
+    updated_at: datetime = timestamp(default_now=True)
+
+
+class Attempt(SQLModel, table=True):
+    """One provider call; insert-only. A number that is missing is a call whose answer was lost."""
+
+    __tablename__ = "attempts"
+
+    origin_id: UUID = Field(primary_key=True)
+    seq: int = Field(primary_key=True, sa_type=BigInteger)
+    attempt: int = Field(primary_key=True)
+    round: int
+    provider: str
+    outcome: str  # AttemptOutcome
+    code: str | None = None
+    detail: str | None = None
+    provider_message_id: str | None = None
+    started_at: datetime = required_timestamp()
+    finished_at: datetime = required_timestamp()
+
+
+class OutboxEntry(SQLModel, table=True):
+    """An outcome to publish on `notifications.outcomes`, written in the transaction that caused it."""
+
+    __tablename__ = "outbox"
+    __table_args__ = (Index("outbox_unpublished", "id", postgresql_where=text("published_at IS NULL")),)
+
+    id: int | None = Field(default=None, primary_key=True, sa_type=BigInteger, sa_column_args=(Identity(always=False),))
+    key: str | None
+    event: dict[str, Any] = document()  # the CloudEvent, complete but for its id (the row's)
+    created_at: datetime = timestamp(default_now=True)
+    published_at: datetime | None = timestamp()
