@@ -1,13 +1,12 @@
 """The ledger: what was sent, skipped, cancelled or is stuck. Written first; everything else looks here."""
 
 from datetime import datetime, timedelta
-from typing import Any
 from uuid import UUID
 
 from sqlalchemy import BigInteger, Identity, Index, Interval, LargeBinary, text
 from sqlmodel import Field, SQLModel
 
-from notifications.tables.columns import document, required_timestamp, timestamp
+from notifications.tables.columns import required_timestamp, timestamp
 
 
 class Message(SQLModel, table=True):
@@ -48,6 +47,7 @@ class Message(SQLModel, table=True):
     )  # keyed hash; joins suppressions
     device_id: str | None = None
     locale: str
+    consent: str = "required"  # what the plan relied on: required | default | tidings | external
     duplicates: str  # DuplicatePolicy
     retry_for: timedelta = Field(sa_type=Interval)
     not_before: datetime | None = timestamp()
@@ -90,13 +90,25 @@ class Attempt(SQLModel, table=True):
 
 
 class OutboxEntry(SQLModel, table=True):
-    """An outcome to publish on `notifications.outcomes`, written in the transaction that caused it."""
+    """A change of a message's status to publish, inserted by the statement that made it.
+
+    The publisher (bridge/outcomes.py) joins the notification and makes the CloudEvent: Postgres has no UUIDv5.
+    Rows of one message are in order: their ids are drawn under its row lock.
+    """
 
     __tablename__ = "outbox"
     __table_args__ = (Index("outbox_unpublished", "id", postgresql_where=text("published_at IS NULL")),)
 
     id: int | None = Field(default=None, primary_key=True, sa_type=BigInteger, sa_column_args=(Identity(always=False),))
-    key: str | None
-    event: dict[str, Any] = document()  # the CloudEvent, complete but for its id (the row's)
+    origin_id: UUID
+    origin_kind: str = "notification"
+    seq: int = Field(sa_type=BigInteger)
+    version: int
+    channel: str
+    provider: str | None
+    status: str  # MessageStatus; the event's type is `stuck` where `stuck` holds
+    stuck: bool = False
+    reason: str | None
+    attempt: int
     created_at: datetime = timestamp(default_now=True)
     published_at: datetime | None = timestamp()
