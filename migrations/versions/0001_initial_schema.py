@@ -82,6 +82,7 @@ def upgrade() -> None:
         sa.Column("address", sa.String(), nullable=True),
         sa.Column("address_ref", sa.LargeBinary(), nullable=True),
         sa.Column("device_id", sa.String(), nullable=True),
+        sa.Column("replaces_seq", sa.BigInteger(), nullable=True),
         sa.Column("locale", sa.String(), nullable=False),
         sa.Column("consent", sa.String(), nullable=False),
         sa.Column("duplicates", sa.String(), nullable=False),
@@ -170,6 +171,7 @@ def upgrade() -> None:
         unique=False,
         postgresql_where=sa.text("tried_at IS NULL"),
     )
+    op.create_index("notifications_event_id", "notifications", ["event_id"], unique=False)
     op.create_index("notifications_received", "notifications", ["received_at", "id"], unique=False)
     op.create_index("notifications_recipient", "notifications", ["recipient_id", "received_at"], unique=False)
     op.create_table(
@@ -257,6 +259,7 @@ def upgrade() -> None:
         sa.ForeignKeyConstraint(["recipient_id"], ["recipients.id"], ondelete="CASCADE"),
         sa.PrimaryKeyConstraint("recipient_id", "id"),
     )
+    op.create_index("devices_token", "devices", ["token"], postgresql_using="hash")
     op.create_table(
         "plans",
         sa.Column("notification_id", sa.Uuid(), nullable=False),
@@ -271,6 +274,7 @@ def upgrade() -> None:
 
 def downgrade() -> None:
     op.drop_table("plans")
+    op.drop_index("devices_token", table_name="devices", postgresql_using="hash")
     op.drop_table("devices")
     op.drop_table("suppressions")
     op.drop_index("rejected_events_source", table_name="rejected_events")
@@ -281,6 +285,7 @@ def downgrade() -> None:
     op.drop_index("outbox_unpublished", table_name="outbox", postgresql_where=sa.text("published_at IS NULL"))
     op.drop_table("outbox")
     op.drop_index("notifications_recipient", table_name="notifications")
+    op.drop_index("notifications_event_id", table_name="notifications")
     op.drop_index("notifications_received", table_name="notifications")
     op.drop_index("notifications_not_tried", table_name="notifications", postgresql_where=sa.text("tried_at IS NULL"))
     op.drop_index(

@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import LargeBinary
+from sqlalchemy import Index, LargeBinary
 from sqlmodel import Field, SQLModel
 
 from notifications.tables.columns import document, required_timestamp, timestamp
@@ -27,6 +27,7 @@ class Device(SQLModel, table=True):
     """A push target. A token that the provider calls dead is disabled, never silently dropped."""
 
     __tablename__ = "devices"
+    __table_args__ = (Index("devices_token", "token", postgresql_using="hash"),)  # whose was this phone before?
 
     recipient_id: str = Field(primary_key=True, foreign_key="recipients.id", ondelete="CASCADE")
     id: str = Field(primary_key=True, max_length=255)

@@ -1,0 +1,52 @@
+"""May this recipient be reached for this category on this channel?"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from notifications.catalogue.definition import Category, ConsentDefault
+from notifications.profiles.profile import Profile
+from notifications.queries.recipients import read_preferences, read_suppressions
+from notifications.statuses import Channel, SkipReason
+
+SCOPE_ALL = "all"  # a suppression that holds for every category; any other scope is a category's name
+
+
+@dataclass(frozen=True, slots=True)
+class Consent:
+    """What our own tables say; `suppressions` holds (address_ref, channel, scope)."""
+
+    preferences: Mapping[tuple[str, Channel], bool] = field(default_factory=dict)
+    suppressions: frozenset[tuple[bytes, Channel, str]] = frozenset()
+
+    def suppresses(self, address_ref: bytes, channel: Channel, scope: str) -> bool:
+        return (address_ref, channel, scope) in self.suppressions
+
+
+async def load_consent(session: AsyncSession, recipient_id: str | None, address_refs: Iterable[bytes]) -> Consent:
+    """The choices of a recipient and the suppressions of any of these addresses."""
+    preferences = await read_preferences(session, recipient_id) if recipient_id is not None else {}
+    return Consent(preferences, await read_suppressions(session, address_refs))
+
+
+def allows(
+    category: Category, channel: Channel, profile: Profile, consent: Consent, address_ref: bytes | None = None
+) -> SkipReason | None:
+    """None, or why not. Without `address_ref` only the recipient's choice is looked at.
+
+    A choice made through Tidings wins over the profile's own; a required category cannot be opted out of, and only
+    a suppression of scope `all` (the address bounces, or its owner complained) stops it.
+    """
+    required = category.default is ConsentDefault.REQUIRED
+    if address_ref is not None:
+        scopes = (SCOPE_ALL,) if required else (SCOPE_ALL, category.name)
+        if any(consent.suppresses(address_ref, channel, scope) for scope in scopes):
+            return SkipReason.SUPPRESSED
+    if required:
+        return None
+    choice = (category.name, channel)
+    opted_in = consent.preferences.get(choice, profile.preferences.get(choice))
+    if opted_in is None:
+        opted_in = category.default is ConsentDefault.OPTED_IN
+    return None if opted_in else SkipReason.OPTED_OUT

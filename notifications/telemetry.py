@@ -1,0 +1,199 @@
+"""Logs and the metrics endpoint, the same for every process."""
+
+import asyncio
+import inspect
+import logging
+import re
+import sys
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, MutableMapping
+from contextlib import asynccontextmanager
+from typing import Any, TextIO
+
+import structlog
+from aiohttp import web
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from structlog.typing import EventDict, Processor
+
+MASK = "***"
+READY_TIMEOUT = 5.0  # seconds that a readiness check may take
+
+ExtraMetrics = Callable[[], Awaitable[bytes]]
+Readiness = Callable[[], Mapping[str, str] | Awaitable[Mapping[str, str]]]
+
+_SENSITIVE_WORDS = frozenset(
+    {
+        *("address", "addresses", "email", "emails", "phone", "phones", "to", "token", "tokens"),
+        *("body", "bodies", "content", "html", "payload", "subject", "text"),
+        *("authorization", "cookie", "password", "secret"),
+    }
+)
+_SENSITIVE_KEYS = frozenset({"recipient_name", "display_name", "api_key", "hash_key", "private_key"})
+_HARMLESS_ENDINGS = ("_ref", "_id", "_count", "_seconds", "_bytes")
+_EMAIL = re.compile(r"[^\s@<>\"'(),:;=\[\]]+@[^\s@<>\"'(),:;=\[\]]+\.[^\s@<>\"'(),:;=\[\]]+")
+_PHONE = re.compile(r"(?<![\w.])\+\d{8,15}(?!\d)")
+_NOISY_LOGGERS = ("httpx", "httpcore", "aiohttp.access", "uvicorn.access")  # they log whole URLs
+
+log = structlog.get_logger()
+
+
+def _is_sensitive(key: str) -> bool:
+    name = key.lower()
+    if name.endswith(_HARMLESS_ENDINGS):
+        return False
+    return name in _SENSITIVE_KEYS or not _SENSITIVE_WORDS.isdisjoint(name.split("_"))
+
+
+def _scrub(value: Any) -> Any:
+    if isinstance(value, str):
+        if "@" in value:
+            value = _EMAIL.sub(MASK, value)
+        return _PHONE.sub(MASK, value) if "+" in value else value
+    if isinstance(value, Mapping):
+        return {key: MASK if _is_sensitive(str(key)) else _scrub(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple, set, frozenset)):
+        return [_scrub(item) for item in value]
+    return value
+
+
+def mask_personal_data(_logger: Any, _method: str, event: EventDict) -> EventDict:
+    """The last wall: our code logs no address, token or body, but a library's message or a traceback might."""
+    return {key: MASK if _is_sensitive(key) else _scrub(value) for key, value in event.items() if key[0] != "_"} | {
+        key: value for key, value in event.items() if key[0] == "_"
+    }
+
+
+def _named(process: str) -> Processor:
+    def add_process(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> EventDict:
+        event.setdefault("process", process)
+        return event
+
+    return add_process
+
+
+class _Handler(logging.StreamHandler[TextIO]):
+    """Ours, to be found and replaced when logging is configured again."""
+
+
+def configure_logging(process: str, log_format: str = "auto", *, stream: TextIO | None = None) -> None:
+    """Route structlog and the standard library's logging to one stream (stderr), a JSON object a line.
+
+    `process` names the process in every line; `log_format` is auto (console on a terminal), console or json.
+    """
+    stream = stream or sys.stderr
+    console = log_format == "console" or (log_format == "auto" and stream.isatty())
+    shared: list[Processor] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.stdlib.add_log_level,
+        structlog.stdlib.add_logger_name,
+        structlog.stdlib.PositionalArgumentsFormatter(),
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+        _named(process),
+        structlog.processors.StackInfoRenderer(),
+        structlog.processors.format_exc_info,
+        structlog.processors.UnicodeDecoder(),
+        mask_personal_data,
+    ]
+    renderer: Processor = structlog.processors.JSONRenderer(default=str, ensure_ascii=False)
+    if console:
+        renderer = structlog.dev.ConsoleRenderer(
+            colors=stream.isatty(), exception_formatter=structlog.dev.plain_traceback
+        )
+    structlog.configure(
+        processors=[structlog.stdlib.filter_by_level, *shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
+        wrapper_class=structlog.stdlib.BoundLogger,
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        cache_logger_on_first_use=False,
+    )
+    handler = _Handler(stream)
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=shared,
+            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, renderer],
+        )
+    )
+    _install(handler)
+
+
+def _install(handler: logging.Handler) -> None:
+    root = logging.getLogger()
+    for old in [existing for existing in root.handlers if isinstance(existing, _Handler)]:
+        root.removeHandler(old)
+    root.addHandler(handler)
+    root.setLevel(logging.INFO)
+    logging.captureWarnings(capture=True)
+    for name in _NOISY_LOGGERS:
+        logging.getLogger(name).setLevel(logging.WARNING)
+
+
+async def metrics_text(extra: ExtraMetrics | None = None) -> bytes:
+    """Our metrics in Prometheus' text format; `extra` adds those of another source (the Temporal SDK).
+
+    A failing extra source is left out and logged: it must not hide our own.
+    """
+    own = generate_latest()
+    if extra is None:
+        return own
+    try:
+        return own + await extra()
+    except Exception as error:  # noqa: BLE001 - whatever the source raises
+        log.warning("metrics.extra_source_failed", error=type(error).__name__)
+        return own
+
+
+async def _problems(ready: Readiness | None) -> Mapping[str, str]:
+    if ready is None:
+        return {}
+    try:
+        async with asyncio.timeout(READY_TIMEOUT):
+            answer = ready()
+            return await answer if inspect.isawaitable(answer) else answer
+    except Exception as error:  # noqa: BLE001 - a check that fails is a process that is not ready
+        return {"readiness": f"the check itself failed ({type(error).__name__})"}
+
+
+def _application(extra: ExtraMetrics | None, ready: Readiness | None) -> web.Application:
+    async def metrics(_request: web.Request) -> web.Response:
+        return web.Response(body=await metrics_text(extra), headers={"content-type": CONTENT_TYPE_LATEST})
+
+    async def healthz(_request: web.Request) -> web.Response:
+        return web.json_response({"status": "alive"})
+
+    async def readyz(_request: web.Request) -> web.Response:
+        problems = await _problems(ready)
+        status = "not ready" if problems else "ready"
+        return web.json_response({"status": status, "problems": dict(problems)}, status=503 if problems else 200)
+
+    application = web.Application()
+    application.router.add_get("/metrics", metrics)
+    application.router.add_get("/healthz", healthz)
+    application.router.add_get("/readyz", readyz)
+    return application
+
+
+@asynccontextmanager
+async def serve_metrics(
+    host: str, port: int, extra: ExtraMetrics | None = None, ready: Readiness | None = None
+) -> AsyncIterator[None]:
+    """Serve `/metrics`, `/healthz` and `/readyz` while the block runs; port 0 serves nothing.
+
+    `ready` gives the problems by name, for people; none means ready. It may be awaitable.
+
+    Raises:
+        RuntimeError: the port cannot be had.
+
+    """
+    if port == 0:
+        yield
+        return
+    runner = web.AppRunner(_application(extra, ready), access_log=None, handle_signals=False)
+    await runner.setup()
+    try:
+        try:
+            await web.TCPSite(runner, host, port).start()
+        except OSError as error:
+            raise RuntimeError(
+                f"cannot serve metrics on {host}:{port} ({error.strerror}): set TIDINGS_METRICS_PORT to a free port"
+            ) from error
+        yield
+    finally:
+        await runner.cleanup()
