@@ -50,6 +50,22 @@ class MessageStatus(StrEnum):
         return self in {MessageStatus.PENDING, MessageStatus.SENDING}
 
 
+# A later report never lowers a status: it applies only where its rank is higher. Failed and bounced are the last word
+# only until a delivery is reported.
+RANKS = {
+    MessageStatus.PENDING: 0,
+    MessageStatus.SENDING: 0,
+    MessageStatus.CANCELLED: 1,
+    MessageStatus.SKIPPED: 1,
+    MessageStatus.UNKNOWN: 2,
+    MessageStatus.SENT: 3,
+    MessageStatus.FAILED: 4,
+    MessageStatus.BOUNCED: 4,
+    MessageStatus.DELIVERED: 5,
+    MessageStatus.OPENED: 6,
+    MessageStatus.CLICKED: 7,
+}
+
 ACCEPTED = frozenset({MessageStatus.SENT, MessageStatus.DELIVERED, MessageStatus.OPENED, MessageStatus.CLICKED})
 
 

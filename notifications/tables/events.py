@@ -24,6 +24,7 @@ class Notification(SQLModel, table=True):
         Index("notifications_cancelkey", "source", "cancelkey", postgresql_where=text("cancelkey IS NOT NULL")),
         Index("notifications_received", "received_at", "id"),
         Index("notifications_recipient", "recipient_id", "received_at"),
+        Index("notifications_event_id", "event_id"),  # `explain` knows only the id
     )
 
     id: UUID = Field(primary_key=True)

@@ -46,6 +46,7 @@ class Message(SQLModel, table=True):
         default=None, sa_type=LargeBinary, nullable=True
     )  # keyed hash; joins suppressions
     device_id: str | None = None
+    replaces_seq: int | None = Field(default=None, sa_type=BigInteger)  # the message that a reroute ended
     locale: str
     consent: str = "required"  # what the plan relied on: required | default | tidings | external
     duplicates: str  # DuplicatePolicy
@@ -61,7 +62,7 @@ class Message(SQLModel, table=True):
     try_scheduled_at: datetime | None = timestamp()
     claimed_by: str | None = None  # the process whose claim holds
     claimed_at: datetime | None = timestamp()
-    due_at: datetime | None = timestamp()
+    due_at: datetime | None = timestamp()  # None: waits for its turn in a fallback
     budget_since: datetime | None = timestamp()  # the round's first transient error or unknown outcome
     failures: int = 0  # failed tries of this round
     provider: str | None = None

@@ -1,0 +1,67 @@
+"""What a claimed message says: the event and the profile as planned, rendered by the pinned definition."""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from sqlalchemy import text
+
+from notifications.catalogue.store import CatalogueStore
+from notifications.database import Sessions
+from notifications.ledger import Claim
+from notifications.providers.base import OutgoingMessage
+from notifications.rendering.render import RenderContext, Renderer
+
+_CONTEXT = """
+SELECT n.event, n.guest, coalesce(n.due_at, n.received_at) AS due_since, p.profile FROM notifications n
+JOIN plans p ON p.notification_id = n.id AND p.plan_version = :plan_version WHERE n.id = :id
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Rendered:
+    """`due_since` is when the message might have gone out at the earliest; latency counts from there."""
+
+    message: OutgoingMessage
+    due_since: datetime
+
+
+class Contents:
+    def __init__(self, sessions: Sessions, *, catalogue: CatalogueStore, renderer: Renderer) -> None:
+        self._sessions = sessions
+        self._catalogue = catalogue
+        self._renderer = renderer
+
+    async def render(self, claim: Claim) -> Rendered:
+        """Render a claimed message.
+
+        Raises:
+            RenderError: the template and the event do not fit; names the file and the line.
+
+        """
+        definition = await self._catalogue.version(claim.definition, claim.definition_version)
+        async with self._sessions() as session:
+            row = (
+                await session.execute(text(_CONTEXT), {"id": claim.origin_id, "plan_version": claim.plan_version})
+            ).one()
+        event = dict(row.event)
+        data = event.pop("data", {})
+        recipient = {name: row.profile.get(name) for name in ("id", "name", "locale", "timezone", "attributes")}
+        if row.guest is not None:
+            recipient |= row.guest
+        context = RenderContext(data=data, recipient=recipient, event=event, locale=claim.locale)
+        message = OutgoingMessage(
+            origin_id=claim.origin_id,
+            seq=claim.seq,
+            attempt=claim.attempt,
+            channel=claim.channel,
+            address=claim.address or "",
+            content=self._renderer.render(definition, claim.channel, context),
+            recipient_name=recipient.get("name"),
+            ttl=claim.expires_at - datetime.now(UTC),
+        )
+        return Rendered(message, row.due_since)
+
+    async def newest_version(self, name: str) -> int | None:
+        """The version that a retry of a template error takes; None where the definition is gone."""
+        definition = (await self._catalogue.current()).definitions.get(name)
+        return definition.version if definition is not None else None

@@ -1,0 +1,26 @@
+"""Addresses that a provider called dead: a device is disabled, any other address suppressed."""
+
+from notifications.addresses import address_ref
+from notifications.consent import SCOPE_ALL
+from notifications.database import Sessions, transaction
+from notifications.ledger import Claim
+from notifications.queries.recipients import disable_device, suppress
+from notifications.statuses import Channel
+
+
+class DeadAddresses:
+    def __init__(self, sessions: Sessions, *, hash_key: bytes) -> None:
+        self._sessions = sessions
+        self._hash_key = hash_key
+
+    async def condemn(self, claim: Claim, *, provider: str) -> None:
+        """Stop using the claim's address on its channel; run twice, the second changes nothing."""
+        if claim.address is None:
+            return
+        reason = "dead_token" if claim.channel is Channel.PUSH else "hard_bounce"
+        async with transaction(self._sessions) as session:
+            if claim.channel is Channel.PUSH and claim.recipient_id is not None:
+                await disable_device(session, claim.recipient_id, token=claim.address, reason=reason)
+            # Also for a device: one that an external service keeps is not ours to disable.
+            ref = address_ref(self._hash_key, claim.channel, claim.address)
+            await suppress(session, ref, claim.channel, SCOPE_ALL, reason, provider)

@@ -1,0 +1,284 @@
+"""The ledger: claim → send → record, over lists of rows, and what people may do to a message.
+
+The ledger decides, Temporal waits: each method is one transaction, safe to run twice, and no connection is held
+while a provider is called.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+from uuid import UUID
+
+from sqlalchemy import RowMapping, text
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from notifications.database import Sessions, transaction
+from notifications.queries import ledger as sql
+from notifications.statuses import AttemptOutcome, Channel, DuplicatePolicy, MessageStatus, NotificationType, SkipReason
+
+
+@dataclass(frozen=True, slots=True)
+class Try:
+    """One try at a message: (`round`, `scheduled_at`) is the fence; only a higher pair takes a row over.
+
+    `scheduled_at` is the activity's `current_attempt_scheduled_time`. `stick` is false where a fallback has another
+    channel left: what would become stuck ends as failed then. `provider` is the first that will be called.
+    """
+
+    origin_id: UUID
+    seq: int
+    round: int
+    scheduled_at: datetime
+    provider: str
+    stick: bool = True
+
+
+class Verdict(StrEnum):
+    """What a claim found."""
+
+    CLAIMED = "claimed"  # the call may begin
+    FINAL = "final"  # ended already
+    OUTDATED = "outdated"  # the round was raised since
+    SUPERSEDED = "superseded"  # a higher try holds or held it
+    STUCK = "stuck"  # waits for an operator
+    NOT_DUE = "not_due"  # outside its window; `due_at` says when
+    ENDED = "ended"  # this claim ended it: `status` and `reason` say how
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """A row as the claim left it."""
+
+    origin_id: UUID
+    seq: int
+    verdict: Verdict
+    status: MessageStatus
+    reason: str | None
+    stuck_reason: str | None
+    round: int
+    attempt: int
+    failures: int
+    due_at: datetime | None
+    plan_version: int
+    type: NotificationType
+    category: str
+    channel: Channel
+    definition: str
+    definition_version: int
+    recipient_id: str | None
+    address: str | None
+    device_id: str | None
+    locale: str
+    duplicates: DuplicatePolicy
+    expires_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """How a claimed attempt went. `delay` is the wait before the next try, for outcomes that have one."""
+
+    origin_id: UUID
+    seq: int
+    attempt: int
+    provider: str
+    outcome: AttemptOutcome
+    started_at: datetime
+    finished_at: datetime
+    code: str | None = None
+    detail: str | None = None
+    provider_message_id: str | None = None
+    delay: timedelta = timedelta()
+    stick: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """A row after `record`; `stuck_reason` is set where it now waits for an operator."""
+
+    origin_id: UUID
+    seq: int
+    status: MessageStatus
+    reason: str | None
+    stuck_reason: str | None
+    round: int
+    attempt: int
+    failures: int
+
+
+@dataclass(frozen=True, slots=True)
+class MessageAnswer:
+    """`answer` is cancelled, or too_late where the call had begun or the message had ended otherwise."""
+
+    seq: int
+    answer: str
+    status: MessageStatus
+
+
+class Ledger:
+    """One per process; `process` tells its claims from those of an earlier life of the same worker."""
+
+    def __init__(self, sessions: Sessions, *, process: str) -> None:
+        self._sessions = sessions
+        self._process = process
+
+    async def claim(self, tries: Sequence[Try]) -> list[Claim]:
+        """Claim what may be sent, in key order; checks and skips are made in the same statement."""
+        parameters = {
+            "process": self._process,
+            **_columns(
+                tries,
+                origin_ids="origin_id",
+                seqs="seq",
+                rounds="round",
+                scheduled="scheduled_at",
+                providers="provider",
+                sticks="stick",
+            ),
+        }
+        async with transaction(self._sessions) as session:
+            rows = (await session.execute(text(sql.CLAIM), parameters)).mappings().all()
+        return [_claim(row) for row in rows]
+
+    async def record(self, results: Sequence[Result]) -> list[Recorded]:
+        """Write what the provider answered, or that it did not; a second record of the same attempt changes nothing."""
+        parameters = _columns(
+            results,
+            origin_ids="origin_id",
+            seqs="seq",
+            attempts="attempt",
+            providers="provider",
+            outcomes="outcome",
+            codes="code",
+            details="detail",
+            provider_message_ids="provider_message_id",
+            started="started_at",
+            finished="finished_at",
+            sticks="stick",
+        )
+        parameters["delays"] = [result.delay.total_seconds() for result in results]
+        async with transaction(self._sessions) as session:
+            rows = (await session.execute(text(sql.RECORD), parameters)).mappings().all()
+        return [
+            Recorded(
+                origin_id=row["origin_id"],
+                seq=row["seq"],
+                status=MessageStatus(row["status"]),
+                reason=row["reason"],
+                stuck_reason=row["stuck_reason"],
+                round=row["round"],
+                attempt=row["attempt"],
+                failures=row["failures"],
+            )
+            for row in rows
+        ]
+
+    async def release(self, claims: Iterable[Claim]) -> None:
+        """Give back rows whose call has not begun."""
+        parameters = _columns(list(claims), origin_ids="origin_id", seqs="seq", attempts="attempt")
+        async with transaction(self._sessions) as session:
+            await session.execute(text(sql.RELEASE), {"process": self._process, **parameters})
+
+    async def expire(self, notification_id: UUID) -> None:
+        """End what is past its time: `failed` where it was tried, else `skipped` (expired)."""
+        async with transaction(self._sessions) as session:
+            await session.execute(text(sql.EXPIRE), {"ids": [notification_id]})
+
+    async def skip(self, notification_id: UUID, seq: int, reason: SkipReason = SkipReason.OPERATOR) -> None:
+        """Give up a stuck message."""
+        async with transaction(self._sessions) as session:
+            await session.execute(text(sql.SKIP), {"ids": [notification_id], "seq": seq, "reason": reason})
+
+    async def end_fallback(self, notification_id: UUID, step: int) -> None:
+        """An earlier channel was accepted: those after `step` are not needed."""
+        async with transaction(self._sessions) as session:
+            await session.execute(text(sql.NOT_NEEDED), {"ids": [notification_id], "step": step})
+
+    async def raise_round(
+        self, notification_id: UUID, seq: int, *, from_round: int, definition_version: int | None = None
+    ) -> None:
+        """Free a stuck message for another round with a budget of its own; `definition_version` mends a template."""
+        async with transaction(self._sessions) as session:
+            await session.execute(
+                text(sql.RAISE_ROUND),
+                {
+                    "origin_id": notification_id,
+                    "seq": seq,
+                    "round": from_round,
+                    "definition_version": definition_version,
+                },
+            )
+
+    async def raise_round_for_duplicate(self, notification_id: UUID, seq: int) -> int | None:
+        """Free an `unknown` message to be sent once more, a duplicate accepted; None: it is not unknown, or expired."""
+        async with transaction(self._sessions) as session:
+            return (
+                await session.execute(text(sql.RESEND_UNKNOWN), {"origin_id": notification_id, "seq": seq})
+            ).scalar_one_or_none()
+
+    async def cancel(self, session: AsyncSession, notification_ids: Sequence[UUID]) -> dict[UUID, list[MessageAnswer]]:
+        """Cancel by compare-and-set inside the caller's transaction; wake the workflows after it commits.
+
+        From the commit on nothing of these notifications is planned or claimed.
+        """
+        ids = list(notification_ids)
+        await session.execute(text(sql.WITHDRAW), {"ids": ids})
+        await session.execute(text(sql.CANCEL), {"ids": ids})
+        rows = await session.execute(
+            text("SELECT origin_id, seq, status FROM messages WHERE origin_id = ANY (:ids) ORDER BY 1, 2"), {"ids": ids}
+        )
+        answers: dict[UUID, list[MessageAnswer]] = {notification_id: [] for notification_id in ids}
+        for origin_id, seq, status in rows:
+            answer = "cancelled" if status == MessageStatus.CANCELLED else "too_late"
+            answers[origin_id].append(MessageAnswer(seq, answer, MessageStatus(status)))
+        return answers
+
+    async def reschedule(self, notification_id: UUID, not_before: datetime) -> bool:
+        """Move what has not been tried to another time; its expiry moves along unless the event fixed one.
+
+        Returns False when nothing was left to move.
+        """
+        async with transaction(self._sessions) as session:
+            found = (
+                await session.execute(
+                    text(
+                        "SELECT coalesce(due_at, received_at) AS due_at, event ->> 'expirytime' AS fixed"
+                        " FROM notifications WHERE id = :id AND finished_at IS NULL AND cancelled_at IS NULL FOR UPDATE"
+                    ),
+                    {"id": notification_id},
+                )
+            ).one_or_none()
+            if found is None:
+                return False
+            shift = timedelta() if found.fixed else not_before - found.due_at
+            moved = await session.execute(
+                text(sql.RESCHEDULE_MESSAGES), {"id": notification_id, "not_before": not_before, "shift": shift}
+            )
+            if moved.first() is None:
+                return False
+            await session.execute(
+                text(
+                    "UPDATE notifications SET due_at = :at, sendat = :at, wake_at = :at, expires_at = expires_at"
+                    " + CAST(:shift AS interval) WHERE id = :id"
+                ),
+                {"id": notification_id, "at": not_before, "shift": shift},
+            )
+        return True
+
+
+def _columns(rows: Sequence[object], **fields: str) -> dict[str, list[object]]:
+    return {name: [getattr(row, field) for row in rows] for name, field in fields.items()}
+
+
+_PASSING = {Verdict.CLAIMED, Verdict.FINAL, Verdict.OUTDATED, Verdict.SUPERSEDED, Verdict.STUCK, Verdict.NOT_DUE}
+
+
+def _claim(row: RowMapping | Mapping[str, object]) -> Claim:
+    values = dict(row)
+    verdict = values["verdict"]
+    values["verdict"] = Verdict(str(verdict)) if verdict in _PASSING else Verdict.ENDED
+    values["status"] = MessageStatus(str(values["status"]))
+    values["type"] = NotificationType(str(values["type"]))
+    values["channel"] = Channel(str(values["channel"]))
+    values["duplicates"] = DuplicatePolicy(str(values["duplicates"]))
+    return Claim(**values)  # type: ignore[arg-type]

@@ -1,0 +1,226 @@
+"""Make plans and keep them: a plan and its message rows are one transaction, and the same version is made once."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from uuid import UUID
+
+from sqlalchemy import insert, text
+from sqlmodel import col, select
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from notifications.addresses import address_ref
+from notifications.catalogue.definition import Definition
+from notifications.catalogue.store import CatalogueStore
+from notifications.consent import load_consent
+from notifications.database import Sessions, transaction
+from notifications.plan_rows import is_known, message_row, outcome_row, plan_document, profile_document
+from notifications.planning import Plan, PlannedMessage, plan
+from notifications.profiles.guest import guest_profile
+from notifications.profiles.profile import Profile, ProfileSource
+from notifications.queries import ledger as ledger_sql
+from notifications.settings import Settings
+from notifications.statuses import Channel, MessageStatus, NotificationStatus, RoutingMode, SkipReason
+from notifications.tables import Message, Notification, OutboxEntry
+from notifications.tables import Plan as PlanRow
+
+
+@dataclass(frozen=True, slots=True)
+class MessageState:
+    seq: int
+    step: int
+    channel: Channel
+    status: MessageStatus
+    round: int
+    stuck_reason: str | None
+    provider: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class NotificationState:
+    """What the ledger says of a notification; holds no personal data."""
+
+    type: str
+    definition: str
+    mode: RoutingMode
+    plan_version: int
+    due_at: datetime
+    expires_at: datetime
+    is_cancelled: bool
+    messages: tuple[MessageState, ...]
+
+
+class UnknownNotificationError(LookupError):
+    """There is no notification with this id."""
+
+
+class Plans:
+    """Collaborators of planning; `hash_key` keys the hashes that stand for addresses."""
+
+    def __init__(
+        self,
+        sessions: Sessions,
+        *,
+        profiles: ProfileSource,
+        catalogue: CatalogueStore,
+        settings: Settings,
+        hash_key: bytes,
+    ) -> None:
+        self._sessions = sessions
+        self._profiles = profiles
+        self._catalogue = catalogue
+        self._settings = settings
+        self._hash_key = hash_key
+
+    @property
+    def is_local(self) -> bool:
+        """Whether planning is a matter of our own database alone."""
+        return self._profiles.is_local
+
+    async def make(self, notification_id: UUID, version: int) -> NotificationState:
+        """Plan, or return what this version became before.
+
+        Raises:
+            UnknownNotificationError: the row is gone.
+            ProfileUnavailableError: the profile service does not answer.
+
+        """
+        notification = await self._notification(notification_id)
+        async with self._sessions() as session:
+            stored = await session.get(PlanRow, (notification_id, version))
+        if stored is None:
+            definition = await self._catalogue.version(notification.definition, notification.definition_version)
+            profile = await self._profile(notification)
+            planned = await self._plan(notification, definition, profile)
+            async with transaction(self._sessions) as session:
+                await self._store(session, notification, version, definition, planned, profile)
+        return await self.state(notification_id)
+
+    async def state(self, notification_id: UUID) -> NotificationState:
+        """The rows as they are now."""
+        notification = await self._notification(notification_id)
+        definition = await self._catalogue.version(notification.definition, notification.definition_version)
+        async with self._sessions() as session:
+            rows = (
+                await session.exec(
+                    select(Message).where(Message.origin_id == notification_id).order_by(col(Message.seq))
+                )
+            ).all()
+            version = await session.scalar(
+                text("SELECT max(plan_version) FROM plans WHERE notification_id = :id"), {"id": notification_id}
+            )
+        return NotificationState(
+            type=notification.type,
+            definition=notification.definition,
+            mode=definition.routing.mode,
+            plan_version=version or 0,
+            due_at=notification.due_at or notification.received_at,
+            expires_at=notification.expires_at or notification.received_at + definition.delivery.expire_after,
+            is_cancelled=notification.cancelled_at is not None,
+            messages=tuple(
+                MessageState(
+                    row.seq,
+                    row.step,
+                    Channel(row.channel),
+                    MessageStatus(row.status),
+                    row.round,
+                    row.stuck_reason,
+                    row.provider,
+                )
+                for row in rows
+            ),
+        )
+
+    async def _notification(self, notification_id: UUID) -> Notification:
+        async with self._sessions() as session:
+            found = await session.get(Notification, notification_id)
+        if found is None:
+            raise UnknownNotificationError(str(notification_id))
+        return found
+
+    async def _profile(self, notification: Notification) -> Profile | None:
+        if notification.recipient_id is None:
+            return None
+        if notification.guest is not None:
+            return guest_profile(notification.recipient_id, notification.guest)
+        return await self._profiles.get(notification.recipient_id)
+
+    async def _plan(self, notification: Notification, definition: Definition, profile: Profile | None) -> Plan:
+        async with self._sessions() as session:
+            consent = await load_consent(session, notification.recipient_id, self._refs(profile))
+        return plan(
+            definition,
+            profile,
+            consent,
+            datetime.now(UTC),
+            refer=self._refer,
+            sendat=notification.sendat,
+            expires_at=notification.expires_at,
+        )
+
+    def _refer(self, channel: Channel, address: str) -> bytes:
+        return address_ref(self._hash_key, channel, address)
+
+    def _refs(self, profile: Profile | None) -> list[bytes]:
+        if profile is None:
+            return []
+        pairs = [(Channel.EMAIL, profile.email), (Channel.SMS, profile.phone)]
+        pairs += [(Channel.PUSH, device.token) for device in profile.devices]
+        return [self._refer(channel, address) for channel, address in pairs if address]
+
+    async def _store(
+        self,
+        session: AsyncSession,
+        notification: Notification,
+        version: int,
+        definition: Definition,
+        planned: Plan,
+        profile: Profile | None,
+    ) -> None:
+        locked = (
+            await session.exec(select(Notification).where(Notification.id == notification.id).with_for_update())
+        ).one()
+        if await session.get(PlanRow, (notification.id, version)) is not None:
+            return  # another run of the same activity was faster
+        rows = (await session.exec(select(Message).where(Message.origin_id == notification.id))).all()
+        fresh = [message for message in planned.messages if not is_known(message, rows)]
+        await self._drop_unwanted(session, notification.id, rows, planned.messages)
+        session.add(
+            PlanRow(
+                notification_id=notification.id,
+                plan_version=version,
+                plan=plan_document(planned),
+                profile=profile_document(profile),
+            )
+        )
+        retry_for = self._settings.capped_retry(definition.delivery.retry_for)
+        values = [
+            message_row(locked, version, definition, planned, message, seq, retry_for)
+            for seq, message in enumerate(fresh, start=max((row.seq for row in rows), default=0) + 1)
+        ]
+        if values:
+            await session.execute(insert(Message), values)
+            ended = [row for row in values if row["status"] != MessageStatus.PENDING]
+            if ended:
+                await session.execute(insert(OutboxEntry), [outcome_row(row) for row in ended])
+        locked.expires_at = planned.expires_at
+        locked.due_at = planned.not_before or locked.due_at or locked.received_at
+        locked.wake_at = locked.due_at
+        locked.status = NotificationStatus.SCHEDULED if planned.not_before else NotificationStatus.RUNNING
+        session.add(locked)
+
+    async def _drop_unwanted(
+        self, session: AsyncSession, notification_id: UUID, rows: Sequence[Message], planned: Sequence[PlannedMessage]
+    ) -> None:
+        """Pending rows that a later plan no longer has end as skipped; whatever was tried goes on."""
+        wanted = {(message.channel, message.address) for message in planned if message.skip is None}
+        reasons = {message.channel: message.skip for message in planned if message.skip is not None}
+        unwanted: dict[SkipReason, list[int]] = {}
+        for row in rows:
+            if row.status == MessageStatus.PENDING and (row.channel, row.address) not in wanted:
+                reason = reasons.get(Channel(row.channel)) or SkipReason.REPLANNED
+                unwanted.setdefault(reason, []).append(row.seq)
+        for reason, seqs in unwanted.items():
+            await session.execute(
+                text(ledger_sql.REPLANNED), {"ids": [notification_id], "seqs": seqs, "reason": reason}
+            )

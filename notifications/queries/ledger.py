@@ -1,0 +1,235 @@
+"""The ledger's SQL. Each statement takes parallel arrays, one element a row, and locks rows in key order.
+
+Every statement that changes a status inserts the outcome into the outbox itself, so that neither is ever without the
+other. A row is read under its lock in the CTE that decides: a value from the statement's snapshot could be stale.
+"""
+
+from notifications.statuses import RANKS
+
+_RANK = "CASE {0} " + " ".join(f"WHEN '{status}' THEN {rank}" for status, rank in RANKS.items()) + " END"
+
+_OUTBOX = """
+INSERT INTO outbox (origin_id, origin_kind, seq, version, channel, provider, status, stuck, reason, attempt)
+SELECT origin_id, origin_kind, seq, version, channel, provider, status,
+       stuck_reason IS NOT NULL, coalesce(stuck_reason, reason), attempt
+"""
+
+# A row in `sending` belongs to the highest try; a pending one to a try of its own round that is not older than the
+# last. A takeover finds a call whose answer is lost: it sends again only where duplicates are allowed, the budget
+# lasts and nothing else has ended the message meanwhile.
+CLAIM = f"""
+WITH tries AS (
+    SELECT * FROM unnest(CAST(:origin_ids AS uuid[]), CAST(:seqs AS bigint[]), CAST(:rounds AS int[]),
+                         CAST(:scheduled AS timestamptz[]), CAST(:providers AS text[]), CAST(:sticks AS bool[]))
+        AS t (origin_id, seq, try_round, scheduled_at, first_provider, stick)
+), held AS (
+    SELECT m.*, t.try_round, t.scheduled_at, t.first_provider, t.stick,
+           EXISTS (SELECT FROM notifications n WHERE n.id = m.origin_id AND n.cancelled_at IS NOT NULL) AS withdrawn,
+           EXISTS (SELECT FROM suppressions s WHERE s.address_ref = m.address_ref AND s.channel = m.channel
+                   AND (s.scope = 'all' OR s.scope = m.category AND m.consent <> 'required')) AS is_suppressed,
+           CASE m.consent
+               WHEN 'required' THEN false
+               WHEN 'tidings' THEN NOT EXISTS (
+                   SELECT FROM preferences p WHERE p.recipient_id = m.recipient_id AND p.category = m.category
+                   AND p.channel = m.channel AND p.opted_in)
+               ELSE EXISTS (
+                   SELECT FROM preferences p WHERE p.recipient_id = m.recipient_id AND p.category = m.category
+                   AND p.channel = m.channel AND NOT p.opted_in)
+           END AS is_opted_out
+    FROM messages m JOIN tries t USING (origin_id, seq)
+    ORDER BY m.origin_id, m.seq
+    FOR UPDATE OF m
+), judged AS (
+    SELECT *, CASE
+        WHEN status NOT IN ('pending', 'sending') THEN 'final'
+        WHEN try_round < round THEN 'outdated'
+        WHEN status = 'sending' AND scheduled_at = try_scheduled_at AND claimed_by = :process THEN 'claimed'
+        WHEN status = 'sending' AND scheduled_at <= try_scheduled_at THEN 'superseded'
+        WHEN status = 'pending' AND scheduled_at < try_scheduled_at THEN 'superseded'
+        WHEN stuck_reason IS NOT NULL THEN 'stuck'
+        WHEN status = 'sending' AND (duplicates = 'at_most_once' OR withdrawn OR expires_at <= now()
+                                     OR is_suppressed OR is_opted_out) THEN 'lost'
+        WHEN status = 'sending' AND now() > budget_since + retry_for THEN
+            CASE WHEN stick THEN 'exhausted' ELSE 'failed' END
+        WHEN withdrawn THEN 'cancelled'
+        WHEN expires_at <= now() THEN CASE WHEN attempt > 0 THEN 'failed' ELSE 'expired' END
+        WHEN is_suppressed THEN 'suppressed'
+        WHEN is_opted_out THEN 'opted_out'
+        WHEN not_before > now() THEN 'not_due'
+        ELSE 'claimed'
+    END AS verdict
+    FROM held
+), changed AS (
+    UPDATE messages m SET
+        status = CASE verdict
+            WHEN 'claimed' THEN 'sending' WHEN 'lost' THEN 'unknown' WHEN 'exhausted' THEN 'pending'
+            WHEN 'not_due' THEN 'pending' WHEN 'failed' THEN 'failed' WHEN 'cancelled' THEN 'cancelled'
+            ELSE 'skipped' END,
+        reason = CASE verdict
+            WHEN 'claimed' THEN m.reason WHEN 'not_due' THEN m.reason
+            WHEN 'failed' THEN coalesce(m.reason, 'answer_lost')
+            WHEN 'lost' THEN 'answer_lost' WHEN 'exhausted' THEN 'answer_lost' ELSE verdict END,
+        stuck_reason = CASE WHEN verdict = 'exhausted' THEN 'answer_lost' END,
+        attempt = m.attempt + CASE WHEN verdict = 'claimed'
+            AND (j.status = 'pending' OR j.scheduled_at <> j.try_scheduled_at) THEN 1 ELSE 0 END,
+        failures = m.failures + CASE WHEN verdict = 'claimed' AND j.status = 'sending'
+            AND j.scheduled_at <> j.try_scheduled_at THEN 1 ELSE 0 END,
+        budget_since = CASE WHEN verdict = 'claimed' AND j.status = 'sending'
+            AND j.scheduled_at <> j.try_scheduled_at THEN coalesce(m.budget_since, now()) ELSE m.budget_since END,
+        try_scheduled_at = CASE WHEN verdict = 'claimed' THEN j.scheduled_at ELSE m.try_scheduled_at END,
+        claimed_by = CASE WHEN verdict = 'claimed' THEN :process END,
+        claimed_at = CASE WHEN verdict = 'claimed' THEN now() ELSE m.claimed_at END,
+        due_at = CASE verdict WHEN 'not_due' THEN m.not_before WHEN 'claimed' THEN coalesce(m.due_at, now()) END,
+        provider = CASE WHEN verdict = 'claimed' THEN j.first_provider ELSE m.provider END,
+        version = m.version + CASE WHEN verdict IN ('claimed', 'not_due') THEN 0 ELSE 1 END,
+        updated_at = now()
+    FROM judged j
+    WHERE m.origin_id = j.origin_id AND m.seq = j.seq
+      AND verdict NOT IN ('final', 'outdated', 'superseded', 'stuck')
+    RETURNING m.*, j.verdict
+), told AS ({_OUTBOX} FROM changed WHERE verdict NOT IN ('claimed', 'not_due'))
+SELECT j.origin_id, j.seq, j.verdict, coalesce(c.status, j.status) AS status, coalesce(c.reason, j.reason) AS reason,
+       CASE WHEN c.origin_id IS NULL THEN j.stuck_reason ELSE c.stuck_reason END AS stuck_reason,
+       j.round, coalesce(c.attempt, j.attempt) AS attempt, coalesce(c.failures, j.failures) AS failures,
+       coalesce(c.due_at, j.due_at) AS due_at, j.plan_version, j.type, j.category, j.channel, j.definition,
+       j.definition_version, j.recipient_id, j.address, j.device_id, j.locale, j.duplicates, j.expires_at
+FROM judged j LEFT JOIN changed c USING (origin_id, seq)
+ORDER BY j.origin_id, j.seq
+"""
+
+# Acceptance applies whenever it raises the status; every other outcome only to the attempt that is current. Transient
+# errors and lost answers use up the round's budget; spent, or with a wait beyond 15 min or expiry, the message is
+# stuck, or failed where a fallback has another channel left.
+RECORD = f"""
+WITH results AS (
+    SELECT * FROM unnest(CAST(:origin_ids AS uuid[]), CAST(:seqs AS bigint[]), CAST(:attempts AS int[]),
+                         CAST(:providers AS text[]), CAST(:outcomes AS text[]), CAST(:codes AS text[]),
+                         CAST(:details AS text[]), CAST(:provider_message_ids AS text[]),
+                         CAST(:started AS timestamptz[]), CAST(:finished AS timestamptz[]),
+                         CAST(:delays AS float8[]), CAST(:sticks AS bool[]))
+        AS r (origin_id, seq, attempt, provider, outcome, code, detail, provider_message_id, started_at, finished_at,
+              delay, stick)
+), held AS (
+    SELECT m.origin_id, m.seq, m.round, m.status AS was, r.attempt = m.attempt AND m.status = 'sending' AS is_current,
+           m.budget_since AS budget_was, m.retry_for, m.expires_at, m.duplicates,
+           r.attempt, r.provider, r.outcome, r.code, r.provider_message_id, r.delay, r.stick
+    FROM messages m JOIN results r USING (origin_id, seq)
+    ORDER BY m.origin_id, m.seq
+    FOR UPDATE OF m
+), kept AS (
+    INSERT INTO attempts (origin_id, seq, attempt, round, provider, outcome, code, detail, provider_message_id,
+                          started_at, finished_at)
+    SELECT r.origin_id, r.seq, r.attempt, h.round, r.provider, r.outcome, r.code, r.detail, r.provider_message_id,
+           r.started_at, r.finished_at
+    FROM results r JOIN held h USING (origin_id, seq)
+    ON CONFLICT DO NOTHING
+), judged AS (
+    SELECT *, CASE
+        WHEN outcome = 'accepted' THEN CASE WHEN {_RANK.format("was")} < {RANKS["sent"]} THEN 'sent' END
+        WHEN NOT is_current THEN NULL
+        WHEN outcome = 'unknown' AND duplicates = 'at_most_once' THEN 'unknown'
+        WHEN outcome IN ('rejected_recipient', 'rejected_message') THEN 'failed'
+        WHEN outcome IN ('transient', 'unknown')
+             AND now() + delay * interval '1 second' <= coalesce(budget_was, now()) + retry_for
+             AND delay <= 900 AND now() + delay * interval '1 second' < expires_at THEN 'pending'
+        WHEN stick THEN 'stuck'
+        ELSE 'failed'
+    END AS verdict
+    FROM held
+), changed AS (
+    UPDATE messages m SET
+        status = CASE verdict WHEN 'stuck' THEN 'pending' ELSE verdict END,
+        stuck_reason = CASE WHEN verdict = 'stuck' THEN j.code END,
+        reason = CASE WHEN verdict = 'sent' THEN NULL ELSE j.code END,
+        failures = m.failures + CASE WHEN verdict IN ('pending', 'stuck') THEN 1 ELSE 0 END,
+        budget_since = CASE WHEN verdict IN ('pending', 'stuck') THEN coalesce(m.budget_since, now())
+                            ELSE m.budget_since END,
+        due_at = CASE WHEN verdict = 'pending' THEN now() + j.delay * interval '1 second' END,
+        claimed_by = NULL,
+        provider = j.provider,
+        provider_message_id = coalesce(j.provider_message_id, m.provider_message_id),
+        version = m.version + CASE WHEN verdict = 'pending' THEN 0 ELSE 1 END,
+        updated_at = now()
+    FROM judged j
+    WHERE m.origin_id = j.origin_id AND m.seq = j.seq AND verdict IS NOT NULL
+    RETURNING m.*, j.verdict
+), told AS ({_OUTBOX} FROM changed WHERE verdict <> 'pending'
+), tried AS (
+    UPDATE notifications n SET tried_at = now()
+    WHERE n.id = ANY (CAST(:origin_ids AS uuid[])) AND n.tried_at IS NULL AND NOT EXISTS (
+        SELECT FROM messages o WHERE o.origin_id = n.id
+        AND NOT EXISTS (SELECT FROM results r WHERE r.origin_id = o.origin_id AND r.seq = o.seq)
+        AND (o.status = 'pending' AND o.attempt = 0 AND o.due_at IS NOT NULL OR o.status = 'sending' AND o.attempt = 1))
+)
+SELECT j.origin_id, j.seq, j.verdict, coalesce(c.status, m.status) AS status, coalesce(c.reason, m.reason) AS reason,
+       CASE WHEN c.origin_id IS NULL THEN m.stuck_reason ELSE c.stuck_reason END AS stuck_reason,
+       coalesce(c.failures, m.failures) AS failures, coalesce(c.attempt, m.attempt) AS attempt, m.round
+FROM judged j JOIN messages m USING (origin_id, seq) LEFT JOIN changed c USING (origin_id, seq)
+ORDER BY j.origin_id, j.seq
+"""
+
+# Claimed, call not begun: the number goes back, so that a missing number always means a lost answer.
+RELEASE = """
+UPDATE messages m SET status = 'pending', attempt = m.attempt - 1, claimed_by = NULL, updated_at = now()
+FROM unnest(CAST(:origin_ids AS uuid[]), CAST(:seqs AS bigint[]), CAST(:attempts AS int[]))
+    AS r (origin_id, seq, attempt)
+WHERE m.origin_id = r.origin_id AND m.seq = r.seq AND m.attempt = r.attempt AND m.status = 'sending'
+  AND m.claimed_by = :process
+"""
+
+WITHDRAW = """
+UPDATE notifications SET cancelled_at = coalesce(cancelled_at, now())
+WHERE id IN (SELECT id FROM notifications WHERE id = ANY (CAST(:ids AS uuid[])) AND finished_at IS NULL
+             ORDER BY id FOR UPDATE)
+"""
+
+_END = (
+    """
+WITH held AS (
+    SELECT origin_id, seq FROM messages
+    WHERE origin_id = ANY (CAST(:ids AS uuid[])) AND status = 'pending' AND {condition}
+    ORDER BY origin_id, seq FOR UPDATE
+), changed AS (
+    UPDATE messages m SET status = {status}, reason = {reason}, stuck_reason = NULL, version = m.version + 1,
+           due_at = NULL, updated_at = now()
+    FROM held h WHERE m.origin_id = h.origin_id AND m.seq = h.seq AND m.status = 'pending'
+    RETURNING m.*
+), told AS ("""
+    + _OUTBOX
+    + """ FROM changed)
+SELECT origin_id, seq FROM changed
+"""
+)
+
+CANCEL = _END.format(condition="true", status="'cancelled'", reason="'cancelled'")
+EXPIRE = _END.format(
+    condition="expires_at <= now()",
+    status="CASE WHEN m.attempt > 0 THEN 'failed' ELSE 'skipped' END",
+    reason="CASE WHEN m.attempt > 0 THEN coalesce(m.stuck_reason, m.reason, 'expired') ELSE 'expired' END",
+)
+SKIP = _END.format(condition="seq = :seq AND stuck_reason IS NOT NULL", status="'skipped'", reason=":reason")
+NOT_NEEDED = _END.format(condition="step > :step AND attempt = 0", status="'skipped'", reason="'not_needed'")
+REPLANNED = _END.format(
+    condition="seq = ANY (CAST(:seqs AS bigint[])) AND attempt = 0", status="'skipped'", reason=":reason"
+)
+
+# `round` is the caller's: run twice, the second changes nothing.
+RAISE_ROUND = """
+UPDATE messages SET round = round + 1, stuck_reason = NULL, budget_since = NULL, failures = 0, try_scheduled_at = NULL,
+       due_at = now(), definition_version = coalesce(:definition_version, definition_version), updated_at = now()
+WHERE origin_id = :origin_id AND seq = :seq AND round = :round AND status = 'pending' AND stuck_reason IS NOT NULL
+"""
+
+RESEND_UNKNOWN = """
+UPDATE messages SET status = 'pending', round = round + 1, budget_since = NULL, failures = 0, try_scheduled_at = NULL,
+       due_at = now(), updated_at = now()
+WHERE origin_id = :origin_id AND seq = :seq AND status = 'unknown' AND expires_at > now()
+RETURNING round
+"""
+
+RESCHEDULE_MESSAGES = """
+UPDATE messages SET not_before = :not_before, due_at = CASE WHEN due_at IS NOT NULL THEN :not_before END,
+       expires_at = expires_at + CAST(:shift AS interval), updated_at = now()
+WHERE origin_id = :id AND status = 'pending' AND attempt = 0 AND stuck_reason IS NULL
+RETURNING seq
+"""
