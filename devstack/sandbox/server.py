@@ -1,0 +1,93 @@
+"""All of the sandbox in one process: the vendors, the control API and the page on one HTTP port, SMTP on another."""
+
+import asyncio
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from aiohttp import web
+
+from devstack.sandbox.control import Control
+from devstack.sandbox.faults import FaultBoard
+from devstack.sandbox.fcm import Fcm
+from devstack.sandbox.gate import Gate
+from devstack.sandbox.google_oauth import TOKEN_PATH, ServiceAccount, TokenEndpoint
+from devstack.sandbox.inbox import Inbox
+from devstack.sandbox.smtp import SmtpServer
+
+_MAX_REQUEST_BYTES = 4 * 2**20
+
+
+@dataclass(kw_only=True)
+class SandboxOptions:
+    """A port of 0 picks a free one. `service_account` is a file that keeps FCM's credentials over restarts."""
+
+    host: str = "127.0.0.1"
+    http_port: int = 8025
+    smtp_port: int = 1025
+    service_account: Path | None = None
+    seed: int | None = None
+    inbox_size: int = 10_000
+
+
+@dataclass
+class Sandbox:
+    options: SandboxOptions
+    board: FaultBoard = field(init=False)
+    inbox: Inbox = field(init=False)
+    http_port: int = field(init=False, default=0)
+    smtp_port: int = field(init=False, default=0)
+
+    def __post_init__(self) -> None:
+        self.board = FaultBoard(seed=self.options.seed)
+        self.inbox = Inbox(max_entries=self.options.inbox_size)
+        self._account = ServiceAccount(self.options.service_account)
+        self._closing = asyncio.Event()
+        self._smtp = SmtpServer(self.inbox, self.board)
+        self._runner: web.AppRunner | None = None
+
+    @property
+    def http_url(self) -> str:
+        return f"http://{self.options.host}:{self.http_port}"
+
+    def addresses(self) -> dict[str, Any]:
+        """What the ready line says."""
+        return {
+            "ready": True,
+            "http": self.http_url,
+            "smtp": f"{self.options.host}:{self.smtp_port}",
+            "http_port": self.http_port,
+            "smtp_port": self.smtp_port,
+        }
+
+    async def start(self) -> None:
+        """Listen on both ports.
+
+        Raises:
+            OSError: a port is taken.
+
+        """
+        self._runner = web.AppRunner(self._app(), access_log=None, shutdown_timeout=2)
+        await self._runner.setup()
+        site = web.TCPSite(self._runner, self.options.host, self.options.http_port, backlog=1024)
+        await site.start()
+        self.http_port = self._runner.addresses[0][1]
+        self.smtp_port = await self._smtp.start(self.options.host, self.options.smtp_port)
+
+    async def stop(self) -> None:
+        self._closing.set()
+        await self._smtp.stop()
+        if self._runner is not None:
+            await self._runner.cleanup()
+
+    def _app(self) -> web.Application:
+        app = web.Application(client_max_size=_MAX_REQUEST_BYTES)
+        gate = Gate(self.board, self._closing)
+        app.router.add_post(TOKEN_PATH, gate.guard(TokenEndpoint(self._account)))
+        app.router.add_get("/fcm/service-account.json", self._service_account)
+        app.router.add_post("/fcm/v1/projects/{project}/messages:send", gate.guard(Fcm(self.inbox, self._account)))
+        Control(self.inbox, self.board, self._closing).add_routes(app)
+        return app
+
+    async def _service_account(self, request: web.Request) -> web.Response:
+        return web.json_response(self._account.document(f"{request.scheme}://{request.host}{TOKEN_PATH}"))
