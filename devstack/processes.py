@@ -1,0 +1,138 @@
+"""One child process under a guardian, seen from the supervisor."""
+
+import asyncio
+import json
+import os
+import signal
+import sys
+from collections import deque
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+GUARDIAN = Path(__file__).with_name("guardian.py")
+Sink = Callable[[str, str], None]  # takes the name of a process and one line of its output
+
+
+class StackError(Exception):
+    """The stack cannot go on; the message is one line that says what happened and what to do."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Command:
+    """What to run. Signals are sent to the process itself, `grace_seconds` apart, before SIGKILL to its group."""
+
+    name: str
+    argv: tuple[str, ...]
+    env: Mapping[str, str] | None = None  # None: ours
+    cwd: Path | None = None
+    user: str | None = None  # whom to run as; only root can
+    stop_signals: tuple[str, ...] = ("TERM",)
+    grace_seconds: float = 5.0
+    remove: Path | None = None  # a folder that goes with the process, even if we are killed
+
+
+def _ignore(_name: str, _line: str) -> None:
+    pass
+
+
+class GuardedProcess:
+    """Made by `start`. `pid` is the command's own, not the guardian's."""
+
+    def __init__(self, command: Command, guardian: asyncio.subprocess.Process, pid: int, sink: Sink) -> None:
+        self.name = command.name
+        self.pid = pid
+        self.tail: deque[str] = deque(maxlen=20)  # the last lines of its output, for a message when it ends
+        self._command = command
+        self._guardian = guardian
+        self._sink = sink
+        self._output = asyncio.create_task(self._read_output())
+
+    @classmethod
+    async def start(cls, command: Command, sink: Sink = _ignore) -> "GuardedProcess":
+        """Start the guardian and the command.
+
+        Raises:
+            StackError: the command cannot be run.
+
+        """
+        reading, writing = os.pipe()
+        spec = {
+            "argv": [str(part) for part in command.argv],
+            "user": command.user,
+            "stop_signals": command.stop_signals,
+            "grace_seconds": command.grace_seconds,
+            "remove": str(command.remove) if command.remove else None,
+            "pid_fd": writing,
+        }
+        try:
+            guardian = await asyncio.create_subprocess_exec(
+                *(sys.executable, "-I", "-S", str(GUARDIAN), json.dumps(spec)),
+                stdin=asyncio.subprocess.PIPE,
+                stdout=asyncio.subprocess.PIPE,
+                stderr=asyncio.subprocess.STDOUT,
+                env=command.env,
+                cwd=command.cwd,
+                pass_fds=[writing],
+                start_new_session=True,  # Ctrl-C goes to the supervisor alone, which stops things in order
+            )
+        finally:
+            os.close(writing)
+        try:
+            pid = await asyncio.to_thread(os.read, reading, 32)
+        finally:
+            os.close(reading)
+        process = cls(command, guardian, int(pid or 0), sink)
+        if not pid:
+            await process.wait()
+            raise StackError(f"{command.name} cannot be started: {process.last_words()}")
+        return process
+
+    async def _read_output(self) -> None:
+        assert self._guardian.stdout is not None  # noqa: S101 - asked for above
+        rest = b""
+        while chunk := await self._guardian.stdout.read(65536):
+            *lines, rest = (rest + chunk).split(b"\n")
+            for line in lines:
+                self._take(line)
+        if rest:
+            self._take(rest)
+
+    def _take(self, line: bytes) -> None:
+        text = line.decode(errors="replace").rstrip()
+        self.tail.append(text)
+        self._sink(self.name, text)
+
+    @property
+    def running(self) -> bool:
+        return self._guardian.returncode is None
+
+    def last_words(self) -> str:
+        """The last line that it wrote, for a message."""
+        return next((line for line in reversed(self.tail) if line.strip()), "it wrote nothing")
+
+    async def wait(self) -> int:
+        """The command's exit status (128 + n for signal n), once nothing of its group is left."""
+        status = await self._guardian.wait()
+        if status < 0 and self.pid:  # the guardian itself was killed
+            with suppress(ProcessLookupError, PermissionError):
+                os.killpg(self.pid, signal.SIGKILL)
+        await self._output
+        return status
+
+    async def stop(self) -> int:
+        """Stop it politely within its bound; returns the exit status."""
+        self._let_go(b"")
+        return await self.wait()
+
+    def kill(self) -> None:
+        """SIGKILL to the whole group at once; `wait` tells when it is done."""
+        self._let_go(b"K")
+
+    def _let_go(self, order: bytes) -> None:
+        lifeline = self._guardian.stdin
+        if lifeline is not None and not lifeline.is_closing():
+            with suppress(ConnectionError):
+                lifeline.write(order)
+            lifeline.close()

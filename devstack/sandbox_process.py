@@ -1,0 +1,43 @@
+"""The sandbox providers as a process of the stack."""
+
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from devstack.health import http_answers, wait_until_healthy
+from devstack.ports import HOST
+from devstack.processes import Command, GuardedProcess, Sink
+
+_ROOT = Path(__file__).resolve().parent.parent
+_START_SECONDS = 30
+
+
+@dataclass(frozen=True)
+class SandboxServer:
+    process: GuardedProcess
+    url: str
+    smtp_port: int
+
+
+async def start_sandbox(
+    http_port: int, smtp_port: int, sink: Sink, *, env: Mapping[str, str] | None = None
+) -> SandboxServer:
+    """Serve the providers' protocols and the inbox on loopback.
+
+    Raises:
+        StackError: it does not start.
+
+    """
+    ports = ("--http-port", str(http_port), "--smtp-port", str(smtp_port))
+    process = await GuardedProcess.start(
+        Command(name="sandbox", argv=(sys.executable, "-m", "devstack.sandbox", *ports), env=env, cwd=_ROOT), sink
+    )
+    url = f"http://{HOST}:{http_port}"
+    await wait_until_healthy(
+        process,
+        lambda: http_answers(f"{url}/api/health"),
+        timeout_seconds=_START_SECONDS,
+        advice="its log is in .tidings/logs/sandbox.log",
+    )
+    return SandboxServer(process, url, smtp_port)
