@@ -1,0 +1,124 @@
+"""An e-mail as bytes, built by hand: the standard library's own way costs 45 times as much
+(`EmailMessage`: 2.6 s of CPU per 1,000).
+"""
+
+import re
+from binascii import b2a_qp
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from email.utils import format_datetime
+from uuid import UUID
+
+from notifications.providers.base import EmailContent, ErrorScope, OutgoingMessage, PermanentDeliveryError
+from notifications.providers.email.addresses import BadAddressError, Mailbox, encoded_words, mailbox, unstructured
+
+MAX_LINE = 998  # octets without CRLF, RFC 5322 §2.1.1
+_FIELD_NAME = re.compile(r"[A-Za-z0-9-]{1,70}")
+_FIELD_VALUE = re.compile(r"[^\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]*")
+_OURS = frozenset(
+    {"from", "sender", "to", "cc", "bcc", "reply-to", "subject", "date", "message-id", "mime-version"}
+    | {"return-path", "received", "auto-submitted", "x-tidings-correlation"}
+)
+_NEWLINES = re.compile(r"\r\n?")
+
+
+@dataclass(frozen=True, slots=True)
+class Mail:
+    """Ready for SMTP: lines end in CRLF, nothing is dot-stuffed."""
+
+    sender: str
+    recipient: str
+    needs_smtputf8: bool
+    data: bytes
+
+
+def build_mail(
+    message: OutgoingMessage, *, idempotency_key: UUID, default_from: Mailbox, default_reply_to: Mailbox | None
+) -> Mail:
+    """The message with `Message-ID: <{idempotency_key}@{from domain}>`: the same on every try and at every provider, so
+    that mail systems can drop a repeat.
+
+    Raises:
+        PermanentDeliveryError: of scope recipient or message, for what cannot be written as mail.
+
+    """
+    content = message.content
+    if not isinstance(content, EmailContent):
+        raise PermanentDeliveryError("email_wrong_content", "takes e-mail content only", scope=ErrorScope.MESSAGE)
+    to = _read(message.address, "the recipient's", ErrorScope.RECIPIENT, message.recipient_name)
+    sender = default_from
+    if content.from_address is not None:
+        sender = _read(content.from_address, "the category's from_address", ErrorScope.CONFIG)
+    reply_to = default_reply_to
+    if content.reply_to is not None:
+        reply_to = _read(content.reply_to, "the category's reply_to", ErrorScope.CONFIG)
+    fields = [
+        ("From", sender.header()),
+        ("To", to.header()),
+        *([("Reply-To", reply_to.header())] if reply_to else []),
+        ("Subject", unstructured("Subject", content.subject)),
+        ("Date", format_datetime(datetime.now(UTC))),
+        ("Message-ID", f"<{idempotency_key}@{sender.domain}>"),
+        ("X-Tidings-Correlation", message.correlation),
+        *_extra_fields(content),
+        ("MIME-Version", "1.0"),
+    ]
+    head = "".join(f"{name}: {value}\r\n" for name, value in fields)
+    return Mail(
+        sender=sender.address,
+        recipient=to.address,
+        needs_smtputf8=not head.isascii(),
+        data=head.encode("utf-8", "replace") + _body(content, idempotency_key),
+    )
+
+
+def _read(text: str, whose: str, scope: ErrorScope, name: str | None = None) -> Mailbox:
+    try:
+        return mailbox(text, name)
+    except BadAddressError as error:
+        failure = PermanentDeliveryError("email_invalid_address", f"{whose}: {error}", scope=scope)
+    raise failure
+
+
+def _extra_fields(content: EmailContent) -> list[tuple[str, str]]:
+    fields = []
+    # RFC 3834 §5.2: a notification is an automatic message, a mailing that people subscribed to is not.
+    if not any(name.lower() == "list-unsubscribe" for name in content.headers):
+        fields += [("Auto-Submitted", "auto-generated"), ("X-Auto-Response-Suppress", "All")]
+    for name, value in content.headers.items():
+        if not _FIELD_NAME.fullmatch(name) or name.lower() in _OURS or name.lower().startswith("content-"):
+            raise _bad_header("its name is not free to be set")
+        if not _FIELD_VALUE.fullmatch(value):
+            raise _bad_header("its value has a line break or another control character")
+        folded = _fold(value) if value.isascii() else encoded_words(value)
+        if max(len(line) for line in folded.split("\r\n")) + len(name) + 2 > MAX_LINE:
+            raise _bad_header("a word of its value is too long for a line")
+        fields.append((name, folded))
+    return fields
+
+
+def _fold(value: str) -> str:
+    """Long lists (List-Unsubscribe) go on after a comma and a space, where the field's grammar allows it."""
+    return value.strip().replace(", ", ",\r\n ")
+
+
+def _bad_header(why: str) -> PermanentDeliveryError:
+    return PermanentDeliveryError("email_bad_header", f"an extra header field: {why}", scope=ErrorScope.MESSAGE)
+
+
+def _body(content: EmailContent, key: UUID) -> bytes:
+    if content.html is None:
+        return _part("plain", content.text)
+    # Quoted-printable never writes "=_", so the boundary cannot stand in a part.
+    mark = f"=_{key.hex}".encode()
+    head = b'Content-Type: multipart/alternative; boundary="' + mark + b'"\r\n\r\n'
+    open_part = b"--" + mark + b"\r\n"
+    parts = [open_part + _part(kind, text) for kind, text in (("plain", content.text), ("html", content.html))]
+    return head + b"\r\n".join(parts) + b"\r\n--" + mark + b"--\r\n"
+
+
+def _part(kind: str, text: str) -> bytes:
+    head = f"Content-Type: text/{kind}; charset=utf-8\r\nContent-Transfer-Encoding: quoted-printable\r\n\r\n"
+    # b2a_qp takes its line ends from the first one it meets, so all are made alike first.
+    lines = b2a_qp(_NEWLINES.sub("\n", text).encode("utf-8", "replace"), istext=True)
+    return head.encode() + lines.replace(b"\n", b"\r\n")

@@ -1,0 +1,79 @@
+"""What a vendor's answer means to us: the entries of the code tables at the top of each provider."""
+
+from dataclasses import dataclass
+from datetime import timedelta
+
+from notifications.providers.base import (
+    DeliveryError,
+    ErrorScope,
+    PermanentDeliveryError,
+    TransientDeliveryError,
+    UnknownOutcome,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """`words` say it to an operator; vendors' own texts are never used, since they quote addresses and bodies.
+
+    Without a `scope` it is transient, or unknown when the vendor may have accepted the message after all.
+    """
+
+    words: str
+    scope: ErrorScope | None = None
+    disable_address: bool = False
+    may_be_accepted: bool = False
+    retry_after: timedelta | None = None
+
+    def error(self, code: str, *, retry_after: timedelta | None = None) -> DeliveryError:
+        """The error to raise; a time that the vendor named goes before the table's."""
+        if self.scope is not None:
+            return PermanentDeliveryError(code, self.words, scope=self.scope, disable_address=self.disable_address)
+        if self.may_be_accepted:
+            return UnknownOutcome(code, self.words)
+        return TransientDeliveryError(code, self.words, retry_after=retry_after or self.retry_after)
+
+
+def transient(words: str, *, retry_after: timedelta | None = None) -> Verdict:
+    return Verdict(words, retry_after=retry_after)
+
+
+def unknown(words: str) -> Verdict:
+    return Verdict(words, may_be_accepted=True)
+
+
+def recipient(words: str, *, disable: bool = False) -> Verdict:
+    return Verdict(words, ErrorScope.RECIPIENT, disable_address=disable)
+
+
+def message(words: str) -> Verdict:
+    return Verdict(words, ErrorScope.MESSAGE)
+
+
+def config(words: str) -> Verdict:
+    return Verdict(words, ErrorScope.CONFIG)
+
+
+_BY_STATUS = {
+    401: config("the credentials were refused"),
+    403: config("the account may not do this"),
+    404: config("the account's address is unknown to the vendor"),
+    405: config("the vendor's address does not take sends"),
+    408: unknown("the vendor stopped waiting for the request"),
+    413: message("the message is too large"),
+    425: unknown("the vendor did not take the request yet"),
+    429: transient("too many requests"),
+}
+_REFUSED = message("the vendor refused the message")
+_REDIRECT = config("the vendor redirects: the base URL is not that of its API")
+_LOST = unknown("the vendor failed and may have accepted the message")
+_CLIENT_ERRORS, _REDIRECTS = range(400, 500), range(300, 400)
+
+
+def by_status(status: int) -> Verdict:
+    """What an HTTP status means where the vendor's table has no entry: only 429 is known not to be processed."""
+    if status in _BY_STATUS:
+        return _BY_STATUS[status]
+    if status in _CLIENT_ERRORS:
+        return _REFUSED
+    return _REDIRECT if status in _REDIRECTS else _LOST
