@@ -123,9 +123,30 @@ class Definition(_Model):
     delivery: Delivery
     data: Mapping[str, Any]  # JSON Schema 2020-12 of the event's `data`
     templates: Templates
-    layouts: Mapping[str, str] = Field(default_factory=dict)  # layout file name → source, those that templates extend
+    layouts: Mapping[str, str] = Field(default_factory=dict)  # layouts/email.html → source, those that templates extend
+    origins: Mapping[str, str] = Field(default_factory=dict)  # email.en.html → file:line of its first line, for errors
     version: int = 0
+
+    @property
+    def kind(self) -> str:
+        return "definition"
 
     @property
     def name(self) -> str:
         return self.event
+
+
+class StandaloneTemplate(_Model):
+    """A template without an event: what a campaign sends. A namespace of its own."""
+
+    name: str
+    default_locale: str
+    data: Mapping[str, Any]
+    templates: Templates
+    layouts: Mapping[str, str] = Field(default_factory=dict)
+    origins: Mapping[str, str] = Field(default_factory=dict)
+    version: int = 0
+
+    @property
+    def kind(self) -> str:
+        return "template"

@@ -1,0 +1,1 @@
+"""Templates and event data in, what a provider sends out."""
