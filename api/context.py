@@ -1,0 +1,53 @@
+"""The collaborators of one process, built by hand in api/composition.py and handed to the routes by the lifespan."""
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from typing import Annotated, TypedDict
+
+from fastapi import Depends, Request
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from api.collaborators import CatalogueSource, Publisher, Workflows
+from api.links import Links
+from notifications.database import Sessions, transaction
+from notifications.events import Interpreter
+from notifications.ledger import Ledger
+from notifications.settings import Settings
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ApiContext:
+    """`hash_key` keys the hashes that stand for addresses."""
+
+    settings: Settings
+    sessions: Sessions
+    catalogue: CatalogueSource
+    interpreter: Interpreter
+    ledger: Ledger
+    publisher: Publisher
+    workflows: Workflows
+    links: Links
+    hash_key: bytes
+
+
+class State(TypedDict):
+    """What the lifespan yields; `request.state` has it."""
+
+    context: ApiContext
+
+
+def _context(request: Request) -> ApiContext:
+    context: ApiContext = request.state.context
+    return context
+
+
+Context = Annotated[ApiContext, Depends(_context)]
+
+
+async def _session(context: Context) -> AsyncIterator[AsyncSession]:
+    async with transaction(context.sessions) as session:
+        yield session
+
+
+# `function`: committed before the answer leaves, so that no success is told that was not kept.
+Session = Annotated[AsyncSession, Depends(_session, scope="function")]

@@ -1,0 +1,94 @@
+"""Bounds on request bodies, before anything reads them: size, time to arrive, no compression."""
+
+import asyncio
+
+from starlette.datastructures import Headers
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from api.problems import ENCODED_BODY, REQUEST_TIMEOUT, TOO_LARGE, problem_response
+
+MAX_BODY = 256 * 1024 + 16 * 1024  # an event of 256 KiB, and slack for whitespace and an id that is added
+BODY_SECONDS = 30.0
+
+
+class _TooLargeError(Exception):
+    """More bytes came than are taken."""
+
+
+async def _read(receive: Receive, limit: int) -> bytes | None:
+    """The whole body, or None when the client went away.
+
+    Raises:
+        _TooLargeError: as soon as one byte too many came.
+
+    """
+    chunks: list[bytes] = []
+    size = 0
+    while True:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            return None
+        chunk = message.get("body", b"")
+        size += len(chunk)
+        if size > limit:
+            raise _TooLargeError
+        chunks.append(chunk)
+        if not message.get("more_body", False):
+            return b"".join(chunks)
+
+
+def _replay(body: bytes, receive: Receive) -> Receive:
+    sent = False
+
+    async def again() -> Message:
+        nonlocal sent
+        if sent:
+            return await receive()
+        sent = True
+        return {"type": "http.request", "body": body, "more_body": False}
+
+    return again
+
+
+class BodyLimit:
+    """Reads the body itself, so that a slow or endless one never reaches a handler."""
+
+    def __init__(self, app: ASGIApp, *, max_body: int = MAX_BODY, seconds: float = BODY_SECONDS) -> None:
+        self._app = app
+        self._max_body = max_body
+        self._seconds = seconds
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        headers = Headers(scope=scope)
+        if headers.get("content-encoding", "identity") != "identity":
+            await problem_response(ENCODED_BODY, "the body is compressed")(scope, receive, send)
+            return
+        declared = headers.get("content-length", "0")
+        if declared.isdecimal() and int(declared) > self._max_body:
+            await self._refuse_large(scope, receive, send)
+            return
+        await self._with_body(scope, receive, send)
+
+    async def _with_body(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            async with asyncio.timeout(self._seconds):
+                body = await _read(receive, self._max_body)
+        except _TooLargeError:
+            await self._refuse_large(scope, receive, send)
+        except TimeoutError:
+            response = problem_response(
+                REQUEST_TIMEOUT, f"no whole body in {self._seconds:g} s", headers={"Connection": "close"}
+            )
+            await response(scope, receive, send)
+        else:
+            if body is not None:
+                await self._app(scope, _replay(body, receive), send)
+
+    async def _refuse_large(self, scope: Scope, receive: Receive, send: Send) -> None:
+        response = problem_response(
+            TOO_LARGE, f"a body has at most {self._max_body} bytes", headers={"Connection": "close"}
+        )
+        await response(scope, receive, send)

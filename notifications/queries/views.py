@@ -1,0 +1,166 @@
+"""Reading for people and programs that ask: notifications with their messages and attempts, and rejected events.
+
+Pages go by key, newest first: `before` is the key of the last row of the page before.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import exists, tuple_
+from sqlmodel import col, select
+from sqlmodel.ext.asyncio.session import AsyncSession
+from sqlmodel.sql.expression import SelectOfScalar
+
+from notifications.ids import event_uuid
+from notifications.statuses import Channel, MessageStatus, NotificationStatus, NotificationType
+from notifications.tables import Attempt, Message, Notification, RejectedEvent
+
+MAX_REJECTIONS = 20  # of one event id, newest first
+_SOURCE_KEPT = 255  # characters of `source` and `event_id` that a rejected event keeps
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NotificationFilter:
+    """None means any. `received_since` is inclusive, `received_until` exclusive."""
+
+    type: NotificationType | None = None
+    status: NotificationStatus | None = None
+    definition: str | None = None
+    recipient: str | None = None
+    channel: Channel | None = None
+    stuck: bool | None = None
+    received_since: datetime | None = None
+    received_until: datetime | None = None
+
+    def conditions(self) -> list[Any]:
+        found: list[Any] = []
+        if self.type is not None:
+            found.append(col(Notification.type) == self.type)
+        if self.status is not None:
+            found.append(col(Notification.status) == self.status)
+        if self.definition is not None:
+            found.append(col(Notification.definition) == self.definition)
+        if self.recipient is not None:
+            found.append(col(Notification.recipient_id) == self.recipient)
+        return found + self._about_messages() + self._about_time()
+
+    def _about_messages(self) -> list[Any]:
+        found: list[Any] = []
+        if self.channel is not None:
+            found.append(
+                exists().where(
+                    col(Message.origin_id) == col(Notification.id), col(Message.channel) == self.channel.value
+                )
+            )
+        if self.stuck is not None:
+            stuck = exists().where(col(Message.origin_id) == col(Notification.id), *_is_stuck())
+            found.append(stuck if self.stuck else ~stuck)
+        return found
+
+    def _about_time(self) -> list[Any]:
+        found: list[Any] = []
+        if self.received_since is not None:
+            found.append(col(Notification.received_at) >= self.received_since)
+        if self.received_until is not None:
+            found.append(col(Notification.received_at) < self.received_until)
+        return found
+
+
+def _is_stuck() -> tuple[Any, ...]:
+    return (col(Message.stuck_reason).is_not(None), col(Message.status) == MessageStatus.PENDING.value)
+
+
+async def find_notification(session: AsyncSession, notification_id: UUID) -> Notification | None:
+    return await session.get(Notification, notification_id)
+
+
+async def find_notification_of(session: AsyncSession, source: str, event_id: str) -> Notification | None:
+    return await session.get(Notification, event_uuid(source, event_id))
+
+
+async def notifications_with_event_id(session: AsyncSession, event_id: str, *, limit: int = 20) -> list[Notification]:
+    """The same event id may come from several sources."""
+    query = (
+        select(Notification)
+        .where(col(Notification.event_id) == event_id)
+        .order_by(col(Notification.received_at).desc())
+        .limit(limit)
+    )
+    return list((await session.exec(query)).all())
+
+
+async def list_notifications(
+    session: AsyncSession, wanted: NotificationFilter, *, before: tuple[datetime, UUID] | None, limit: int
+) -> list[Notification]:
+    query = select(Notification).where(*wanted.conditions())
+    if before is not None:
+        query = query.where(tuple_(col(Notification.received_at), col(Notification.id)) < tuple_(*before))
+    query = query.order_by(col(Notification.received_at).desc(), col(Notification.id).desc()).limit(limit)
+    return list((await session.exec(query)).all())
+
+
+async def messages_of(session: AsyncSession, notification_id: UUID) -> list[Message]:
+    query = select(Message).where(col(Message.origin_id) == notification_id).order_by(col(Message.seq))
+    return list((await session.exec(query)).all())
+
+
+async def find_message(session: AsyncSession, notification_id: UUID, seq: int) -> Message | None:
+    return await session.get(Message, (notification_id, seq))
+
+
+async def attempts_of(session: AsyncSession, notification_id: UUID) -> list[Attempt]:
+    query = (
+        select(Attempt)
+        .where(col(Attempt.origin_id) == notification_id)
+        .order_by(col(Attempt.seq), col(Attempt.attempt))
+    )
+    return list((await session.exec(query)).all())
+
+
+async def rejections_of(session: AsyncSession, event_id: str, source: str | None = None) -> list[RejectedEvent]:
+    """Newest first, at most `MAX_REJECTIONS`; without `source`, those of every source."""
+    query = select(RejectedEvent).where(col(RejectedEvent.event_id) == event_id[:_SOURCE_KEPT])
+    if source is not None:
+        query = query.where(col(RejectedEvent.source) == source[:_SOURCE_KEPT])
+    return await _newest_rejected(session, query, MAX_REJECTIONS)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RejectedFilter:
+    reason: str | None = None
+    source: str | None = None
+    topic: str | None = None
+    rejected_since: datetime | None = None
+    rejected_until: datetime | None = None
+
+    def conditions(self) -> list[Any]:
+        pairs: list[tuple[Any, Any]] = [
+            (self.reason, col(RejectedEvent.reason) == self.reason),
+            (self.source, col(RejectedEvent.source) == self.source),
+            (self.topic, col(RejectedEvent.topic) == self.topic),
+            (self.rejected_since, col(RejectedEvent.rejected_at) >= self.rejected_since),
+            (self.rejected_until, col(RejectedEvent.rejected_at) < self.rejected_until),
+        ]
+        return [condition for value, condition in pairs if value is not None]
+
+
+async def list_rejected(
+    session: AsyncSession, wanted: RejectedFilter, *, before: tuple[datetime, int] | None, limit: int
+) -> list[RejectedEvent]:
+    query = select(RejectedEvent).where(*wanted.conditions())
+    if before is not None:
+        query = query.where(tuple_(col(RejectedEvent.rejected_at), col(RejectedEvent.id)) < tuple_(*before))
+    return await _newest_rejected(session, query, limit)
+
+
+async def find_rejected(session: AsyncSession, rejected_id: int) -> RejectedEvent | None:
+    return await session.get(RejectedEvent, rejected_id)
+
+
+async def _newest_rejected(
+    session: AsyncSession, query: SelectOfScalar[RejectedEvent], limit: int
+) -> list[RejectedEvent]:
+    ordered = query.order_by(col(RejectedEvent.rejected_at).desc(), col(RejectedEvent.id).desc()).limit(limit)
+    return list((await session.exec(ordered)).all())

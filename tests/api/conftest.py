@@ -1,0 +1,54 @@
+"""The application on a real database, with the other servers in memory."""
+
+from collections.abc import AsyncIterator
+
+import pytest
+from httpx import AsyncClient
+from pydantic import SecretStr
+
+from api.context import ApiContext
+from api.links import Links
+from api.memory import MemoryCatalogue, MemoryPublisher, MemoryWorkflows
+from notifications.database import Sessions
+from notifications.events import Interpreter
+from notifications.ledger import Ledger
+from notifications.settings import Settings
+from tests.api.support import HASH_KEY, TOKEN, client_of, definitions
+
+
+@pytest.fixture
+def settings() -> Settings:
+    return Settings(api_token=SecretStr(TOKEN), hash_key=SecretStr(HASH_KEY))
+
+
+@pytest.fixture
+def publisher() -> MemoryPublisher:
+    return MemoryPublisher()
+
+
+@pytest.fixture
+def workflows() -> MemoryWorkflows:
+    return MemoryWorkflows()
+
+
+@pytest.fixture
+def context(
+    settings: Settings, sessions: Sessions, publisher: MemoryPublisher, workflows: MemoryWorkflows
+) -> ApiContext:
+    return ApiContext(
+        settings=settings,
+        sessions=sessions,
+        catalogue=MemoryCatalogue(definitions()),
+        interpreter=Interpreter(),
+        ledger=Ledger(sessions, process="api-test"),
+        publisher=publisher,
+        workflows=workflows,
+        links=Links("http://api.test", "http://ui.test", "default"),
+        hash_key=HASH_KEY.encode(),
+    )
+
+
+@pytest.fixture
+async def client(context: ApiContext) -> AsyncIterator[AsyncClient]:
+    async with client_of(context) as client:
+        yield client
