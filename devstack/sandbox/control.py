@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 from aiohttp import web
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from devstack.sandbox.faults import FAULTABLE, PROVIDERS, Fault, FaultBoard
+from devstack.sandbox.faults import FAULTABLE, PROVIDERS, Fault, FaultBoard, check_fault
 from devstack.sandbox.inbox import Filter, Inbox
 
 _MAX_LISTED = 1000
@@ -98,6 +98,10 @@ class Control:
     async def set_fault(self, request: web.Request) -> web.Response:
         provider = _provider(request, FAULTABLE)
         fault = await _body(request, Fault)
+        try:
+            check_fault(provider, fault)
+        except ValueError as error:
+            raise _problem(422, "The document is not valid", str(error)) from None
         self._board.set(provider, request.match_info.get("recipient"), fault)
         return web.json_response(fault.model_dump(exclude_defaults=True))
 

@@ -71,6 +71,20 @@ class Fault(_Knob):
         return self.fail_times is not None and not self.trickle_ms and all(knob is None for knob in knobs)
 
 
+def check_fault(provider: str, fault: Fault) -> None:
+    """What a provider can play, said when the knob is set instead of when it strikes.
+
+    Raises:
+        ValueError: names what to mend.
+
+    """
+    code = fault.error.code if fault.error is not None else None
+    if provider in ("twilio", "meta") and isinstance(code, str) and not code.isdecimal():
+        raise ValueError(f"error.code: {provider}'s codes are numbers")
+    if provider != "smtp" and fault.error is not None and fault.error.at != "rcpt":
+        raise ValueError("error.at: only smtp has this")
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Strike:
     """What happens to one request."""

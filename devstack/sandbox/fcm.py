@@ -20,7 +20,7 @@ from aiohttp import web
 
 from devstack.sandbox.faults import ErrorKnob
 from devstack.sandbox.fcm_fields import FieldError, read_fields
-from devstack.sandbox.gate import Refusal
+from devstack.sandbox.gate import Refusal, parse_json
 from devstack.sandbox.google_oauth import PROJECT_ID, ServiceAccount
 from devstack.sandbox.inbox import Accepted, Content, Inbox
 from devstack.sandbox.slots import Slots, read_slots
@@ -64,9 +64,9 @@ class Fcm:
 
     def recipient_of(self, _request: web.Request, body: bytes) -> str | None:
         try:
-            message = json.loads(body)["message"]
+            message = parse_json(body)["message"]
             return next((str(message[target]) for target in _TARGETS if message.get(target)), None)
-        except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
+        except (ValueError, TypeError, KeyError, AttributeError):
             return None
 
     def handle(self, request: web.Request, body: bytes) -> web.Response:
@@ -115,8 +115,8 @@ class Fcm:
 
 def _fields(body: bytes) -> dict[str, Any]:
     try:
-        document = json.loads(body)
-    except (ValueError, RecursionError):
+        document = parse_json(body)
+    except ValueError:
         raise _refused(400, "INVALID_ARGUMENT", "Invalid JSON payload received. Unexpected token.") from None
     try:
         fields: dict[str, Any] = read_fields(document)
@@ -151,9 +151,16 @@ def _check(message: dict[str, Any]) -> None:
     if label is not None and not _LABEL.match(label):
         raise _violation("message.fcm_options.analytics_label", "Invalid analytics label")
     limit = MAX_TOPIC_PAYLOAD_BYTES if "topic" in message or "condition" in message else MAX_PAYLOAD_BYTES
-    payload = {name: value for name, value in message.items() if name not in (*_TARGETS, "fcmOptions", "name")}
-    if len(json.dumps(payload, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace")) > limit:
+    if _payload_bytes(message) > limit:
         raise _refused(400, "INVALID_ARGUMENT", "Android message is too big", fcm_code="INVALID_ARGUMENT")
+
+
+def _payload_bytes(message: dict[str, Any]) -> int:
+    """What counts is the content; how and to whom it is sent is free."""
+    payload: dict[str, Any] = {name: message[name] for name in ("notification", "data") if name in message}
+    if "data" in message.get("android", {}):
+        payload["android"] = message["android"]["data"]
+    return len(json.dumps(payload, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace"))
 
 
 def _refuse_test_tokens(to: str) -> None:

@@ -13,7 +13,10 @@ from devstack.sandbox.fcm import Fcm
 from devstack.sandbox.gate import Gate
 from devstack.sandbox.google_oauth import TOKEN_PATH, ServiceAccount, TokenEndpoint
 from devstack.sandbox.inbox import Inbox
+from devstack.sandbox.meta import VERSION, Meta, MetaPhoneNumber
+from devstack.sandbox.profiles import Profiles
 from devstack.sandbox.smtp import SmtpServer
+from devstack.sandbox.twilio import Twilio, TwilioAccount
 
 _MAX_REQUEST_BYTES = 4 * 2**20
 
@@ -86,6 +89,17 @@ class Sandbox:
         app.router.add_post(TOKEN_PATH, gate.guard(TokenEndpoint(self._account)))
         app.router.add_get("/fcm/service-account.json", self._service_account)
         app.router.add_post("/fcm/v1/projects/{project}/messages:send", gate.guard(Fcm(self.inbox, self._account)))
+        twilio = Twilio(self.inbox)
+        account = "/twilio/2010-04-01/Accounts/{sid}"
+        app.router.add_post(f"{account}/Messages.json", gate.guard(twilio))
+        app.router.add_get(f"{account}.json", gate.guard(TwilioAccount(twilio)))
+        meta = Meta(self.inbox)
+        app.router.add_post(f"/meta/{VERSION}/{{phone_number_id}}/messages", gate.guard(meta))
+        app.router.add_get(f"/meta/{VERSION}/{{phone_number_id}}", gate.guard(MetaPhoneNumber(meta)))
+        profiles = Profiles()
+        app.router.add_get("/profiles/{id}", gate.guard(profiles))
+        app.router.add_put("/profiles/{id}", profiles.put)
+        app.router.add_delete("/profiles/{id}", profiles.delete)
         Control(self.inbox, self.board, self._closing).add_routes(app)
         return app
 
