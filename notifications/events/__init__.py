@@ -1,0 +1,20 @@
+"""Events as they come in: parsing and validation, without Kafka and without a database."""
+
+from notifications.events.cloudevents import MAX_RECORD_BYTES, CloudEvent, Record, identify, parse
+from notifications.events.intent import CancelCommand, DefinitionIndex, Intent, Interpreter, NewNotification
+from notifications.events.rejection import RejectedError, RejectReason
+
+__all__ = [
+    "MAX_RECORD_BYTES",
+    "CancelCommand",
+    "CloudEvent",
+    "DefinitionIndex",
+    "Intent",
+    "Interpreter",
+    "NewNotification",
+    "Record",
+    "RejectReason",
+    "RejectedError",
+    "identify",
+    "parse",
+]

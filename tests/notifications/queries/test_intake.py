@@ -1,0 +1,241 @@
+"""A batch is one transaction; running it twice changes nothing; only a guilty record is rejected."""
+
+import dataclasses
+from datetime import UTC, datetime
+from typing import Any
+from uuid import UUID
+
+import pytest
+from sqlalchemy import text
+from sqlalchemy.exc import DBAPIError
+
+from notifications.database import Sessions, transaction
+from notifications.events import Interpreter, NewNotification, Record, RejectedError, parse
+from notifications.ledger import Ledger
+from notifications.queries.intake import Arrival, IntakeStore, Stored
+from notifications.statuses import NotificationType
+from tests.support.events import StaticDefinitions, cancel, event, record, unique
+
+_HASH_KEY = b"0123456789abcdef"
+_DEFINITIONS = StaticDefinitions()
+_INTERPRETER = Interpreter()
+_TOPIC = "transactional.notifications"
+
+
+@pytest.fixture
+def store(sessions: Sessions) -> IntakeStore:
+    return IntakeStore(sessions, ledger=Ledger(sessions, process="test"), hash_key=_HASH_KEY)
+
+
+def _arrival(found: Record) -> Arrival:
+    try:
+        return Arrival(found, _INTERPRETER.interpret(parse(found), _DEFINITIONS, topic=found.topic))
+    except RejectedError as error:
+        return Arrival(found, error)
+
+
+def _arrivals(*events: Any, partition: int | None = None) -> list[Arrival]:
+    place = partition if partition is not None else int(unique("1")[-7:], 16)
+    return [_arrival(record(one, offset=offset, partition=place)) for offset, one in enumerate(events)]
+
+
+def _id(arrival: Arrival) -> UUID:
+    assert isinstance(arrival.verdict, NewNotification)
+    return arrival.verdict.event.notification_id
+
+
+async def _row(sessions: Sessions, notification_id: UUID) -> Any:
+    async with sessions() as session:
+        connection = await session.connection()
+        found = await connection.execute(text("SELECT * FROM notifications WHERE id = :id"), {"id": notification_id})
+        return found.one_or_none()
+
+
+async def _rejections(sessions: Sessions, arrival: Arrival) -> list[Any]:
+    statement = text("SELECT * FROM rejected_events WHERE topic = :topic AND partition = :partition ORDER BY 4")
+    async with sessions() as session:
+        place = {"topic": arrival.record.topic, "partition": arrival.record.partition}
+        return list(await (await session.connection()).execute(statement, place))
+
+
+async def test_good_and_bad_are_stored_and_the_good_need_a_start(store: IntakeStore, sessions: Sessions) -> None:
+    good, bad = _arrivals(event(recipient="cus_7", cancelkey="k", sendat="2027-01-01T00:00:00Z"), b"\0{")
+    stored = await store.store([good, bad])
+    assert [start.id for start in stored.starts] == [_id(good)]
+    assert (stored.starts[0].type, stored.starts[0].definition) == (NotificationType.TRANSACTIONAL, "payment.succeeded")
+    assert dict(stored.rejected) == {"not_json": 1}
+    row = await _row(sessions, _id(good))
+    assert (row.recipient_id, row.recipient_ref, row.category) == ("cus_7", stored.starts[0].recipient_ref, "tests")
+    assert row.sendat == datetime(2027, 1, 1, tzinfo=UTC)
+    assert row.event["data"] == {"payment_id": "pay_1", "amount": "49.90"}
+    assert (row.started_at, row.status) == (None, "running")
+    (rejected,) = await _rejections(sessions, bad)
+    assert (rejected.value, rejected.reason, rejected.offset) == (b"\0{", "not_json", 1)
+
+
+async def test_a_second_delivery_returns_only_starts_that_are_missing(store: IntakeStore, sessions: Sessions) -> None:
+    arrivals = _arrivals(event(), event(), b"bad")
+    await store.store(arrivals)
+    await store.mark_started([_id(arrivals[0])])
+    again = await store.store(arrivals)
+    assert [start.id for start in again.starts] == [_id(arrivals[1])]
+    assert len(await _rejections(sessions, arrivals[2])) == 1
+
+
+async def test_a_guest_is_known_by_a_hash_of_the_address(store: IntakeStore, sessions: Sessions) -> None:
+    data = {"payment_id": "p", "amount": "1.00"}
+    first, second = _arrivals(
+        event(recipient=..., data={**data, "recipient": {"email": "Ana@Example.org", "name": "Ana"}}),
+        event(recipient=..., data={**data, "recipient": {"email": "ana@example.org"}}),
+    )
+    await store.store([first, second])
+    rows = [await _row(sessions, _id(one)) for one in (first, second)]
+    assert rows[0].recipient_id == rows[1].recipient_id
+    assert rows[0].guest == {"email": "Ana@Example.org", "name": "Ana"}
+    assert rows[0].event["data"] == data
+
+
+async def test_an_id_used_for_another_payload_is_rejected(store: IntakeStore, sessions: Sessions) -> None:
+    first, other = _arrivals(event(id=(name := unique())), event(id=name, recipient="cus_9"))
+    stored = await store.store([first, other])
+    assert [start.id for start in stored.starts] == [_id(first)]
+    (rejected,) = await _rejections(sessions, other)
+    assert (rejected.reason, rejected.event_id, rejected.offset) == ("id_reused", name, 1)
+    assert (await _row(sessions, _id(first))).recipient_id == "cus_42"
+
+
+def _smuggled(arrival: Arrival, **data: Any) -> Arrival:
+    """What parsing would have refused, as if a rule of it were missing."""
+    assert isinstance(arrival.verdict, NewNotification)
+    return Arrival(arrival.record, dataclasses.replace(arrival.verdict, data=data))
+
+
+@pytest.mark.parametrize("data", ["\0", "\ud800", float("nan"), float("inf")], ids=["nul", "surrogate", "nan", "inf"])
+async def test_only_the_record_that_postgres_refuses_is_rejected(
+    store: IntakeStore, sessions: Sessions, data: object
+) -> None:
+    arrivals = _arrivals(event(), event(), event())
+    arrivals[1] = _smuggled(arrivals[1], note=data)
+    stored = await store.store(arrivals)
+    assert {start.id for start in stored.starts} == {_id(arrivals[0]), _id(arrivals[2])}
+    (rejected,) = await _rejections(sessions, arrivals[1])
+    assert (rejected.reason, rejected.offset) == ("unstorable", 1)
+    assert rejected.value == arrivals[1].record.value
+
+
+@pytest.mark.parametrize("source", ["x" * 12_000, "\ud800"], ids=["over-long index key", "surrogate in a text column"])
+async def test_attributes_that_postgres_refuses(store: IntakeStore, sessions: Sessions, source: str) -> None:
+    good, bad = _arrivals(event(), event(cancelkey="k"))
+    assert isinstance(bad.verdict, NewNotification)
+    # random letters: Postgres compresses an index key before it measures it
+    wrong = source if len(source) < 9 else "".join(unique() for _ in range(1000))
+    smuggled = dataclasses.replace(bad.verdict.event, source=wrong)
+    stored = await store.store([good, Arrival(bad.record, dataclasses.replace(bad.verdict, event=smuggled))])
+    assert [start.id for start in stored.starts] == [_id(good)]
+    assert dict(stored.rejected) == {"unstorable": 1}
+
+
+async def test_a_fault_of_the_database_rejects_nothing(store: IntakeStore, sessions: Sessions) -> None:
+    arrivals = _arrivals(event(), b"bad")
+    async with transaction(sessions) as session:
+        await (await session.connection()).execute(text("LOCK TABLE notifications IN ACCESS EXCLUSIVE MODE"))
+        impatient = IntakeStore(_impatient(sessions), ledger=Ledger(sessions, process="test"), hash_key=_HASH_KEY)
+        with pytest.raises(DBAPIError):
+            await impatient.store(arrivals)
+    assert await _rejections(sessions, arrivals[1]) == []
+    assert (await store.store(arrivals)).rejected
+
+
+def _impatient(sessions: Sessions) -> Any:
+    """Sessions that give up on a lock at once."""
+
+    class _Impatient:
+        def __call__(self) -> Any:
+            return _Session(sessions())
+
+    class _Session:
+        def __init__(self, session: Any) -> None:
+            self._session = session
+
+        async def __aenter__(self) -> Any:
+            session = await self._session.__aenter__()
+            connection = await session.connection()
+            await connection.exec_driver_sql("SET lock_timeout = '50ms'")
+            await session.commit()
+            return session
+
+        async def __aexit__(self, *error: object) -> None:
+            await self._session.close()
+
+    return _Impatient()
+
+
+async def _stored_cancel(store: IntakeStore, key: str, time: str = "2026-11-22T12:00:00Z", **more: Any) -> Stored:
+    return await store.store(_arrivals(cancel(key, time=time, **more)))
+
+
+async def test_a_cancel_after_its_event(store: IntakeStore, sessions: Sessions) -> None:
+    key = unique("key")
+    early, late, foreign = _arrivals(
+        event(cancelkey=key, time="2026-11-22T12:00:00Z"),
+        event(cancelkey=key, time="2026-11-22T12:00:01Z"),
+        event(cancelkey=key, source="https://other.example"),
+    )
+    await store.store([early, late, foreign])
+    stored = await _stored_cancel(store, key)
+    assert stored.cancelled == [_id(early)]
+    row = await _row(sessions, _id(early))
+    assert (row.status, row.cancelled_at is not None) == ("cancelled", True)
+    for spared in (late, foreign):
+        assert (await _row(sessions, _id(spared))).cancelled_at is None
+
+
+async def test_a_cancel_before_its_event(store: IntakeStore, sessions: Sessions) -> None:
+    key = unique("key")
+    assert (await _stored_cancel(store, key)).cancelled == []
+    early, late = _arrivals(event(cancelkey=key), event(cancelkey=key, time="2026-11-23T00:00:00Z"))
+    stored = await store.store([early, late])
+    assert stored.cancelled == [_id(early)]
+    assert {start.id for start in stored.starts} == {_id(early), _id(late)}
+    assert (await _row(sessions, _id(early))).status == "cancelled"
+    assert (await _row(sessions, _id(late))).status == "running"
+
+
+async def test_a_cancel_and_its_event_in_one_batch(store: IntakeStore, sessions: Sessions) -> None:
+    key = unique("key")
+    asked, made = _arrivals(cancel(key, time="2026-11-22T12:00:00Z"), event(cancelkey=key))
+    assert (await store.store([asked, made])).cancelled == [_id(made)]
+
+
+async def test_the_latest_cancel_is_kept(store: IntakeStore, sessions: Sessions) -> None:
+    key = unique("key")
+    await _stored_cancel(store, key, time="2026-11-22T12:00:00Z")
+    await _stored_cancel(store, key, time="2026-11-20T12:00:00Z")
+    (made,) = _arrivals(event(cancelkey=key, time="2026-11-21T12:00:00Z"))
+    assert (await store.store([made])).cancelled == [_id(made)]
+
+
+async def test_a_redelivered_cancel_wakes_again_what_has_not_finished(store: IntakeStore, sessions: Sessions) -> None:
+    key = unique("key")
+    (made,) = _arrivals(event(cancelkey=key))
+    await store.store([made])
+    assert (await _stored_cancel(store, key)).cancelled == [_id(made)]
+    before = (await _row(sessions, _id(made))).cancelled_at
+    assert (await _stored_cancel(store, key)).cancelled == [_id(made)]
+    assert (await _row(sessions, _id(made))).cancelled_at == before
+
+
+async def test_untried_counts_what_is_due_up_to_the_limit(store: IntakeStore, sessions: Sessions) -> None:
+    before = (await store.count_untried(10_000))[NotificationType.TRANSACTIONAL]
+    arrivals = _arrivals(event(), event(), event(), event())
+    await store.store(arrivals)
+    ids = [_id(one) for one in arrivals]
+    async with transaction(sessions) as session:
+        connection = await session.connection()
+        await connection.execute(
+            text("UPDATE notifications SET due_at = now() + interval '1 h' WHERE id = :id"), {"id": ids[0]}
+        )
+        await connection.execute(text("UPDATE notifications SET tried_at = now() WHERE id = :id"), {"id": ids[1]})
+        await connection.execute(text("UPDATE notifications SET due_at = now() WHERE id = :id"), {"id": ids[2]})
+    assert (await store.count_untried(10_000))[NotificationType.TRANSACTIONAL] == before + 2
+    assert (await store.count_untried(1))[NotificationType.TRANSACTIONAL] == 1
