@@ -54,8 +54,8 @@ async def connect(*, runtime: Runtime | None = None, lazy: bool = False) -> Clie
 
     """
     config = ClientConfig.load_client_connect_config()
+    config.setdefault("target_host", "localhost:7233")
     return await Client.connect(
-        config.pop("target_host", "localhost:7233"),
         **config,
         data_converter=pydantic_data_converter,
         runtime=runtime,

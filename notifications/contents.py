@@ -3,10 +3,8 @@
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from sqlalchemy import text
-
 from notifications.catalogue.store import CatalogueStore
-from notifications.database import Sessions
+from notifications.database import Sessions, execute
 from notifications.ledger import Claim
 from notifications.providers.base import OutgoingMessage
 from notifications.rendering.render import RenderContext, Renderer
@@ -40,9 +38,7 @@ class Contents:
         """
         definition = await self._catalogue.version(claim.definition, claim.definition_version)
         async with self._sessions() as session:
-            row = (
-                await session.execute(text(_CONTEXT), {"id": claim.origin_id, "plan_version": claim.plan_version})
-            ).one()
+            row = (await execute(session, _CONTEXT, {"id": claim.origin_id, "plan_version": claim.plan_version})).one()
         event = dict(row.event)
         data = event.pop("data", {})
         recipient = {name: row.profile.get(name) for name in ("id", "name", "locale", "timezone", "attributes")}

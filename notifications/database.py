@@ -1,9 +1,11 @@
 """The one engine of a process, and its sessions."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
+from typing import Any
 
 from pydantic import SecretStr
+from sqlalchemy import CursorResult, Executable, text
 from sqlalchemy.ext.asyncio import AsyncEngine, async_sessionmaker, create_async_engine
 from sqlmodel.ext.asyncio.session import AsyncSession
 
@@ -52,3 +54,13 @@ async def transaction(sessions: Sessions) -> AsyncIterator[AsyncSession]:
     """One transaction: committed at the end of the block, rolled back on any error."""
     async with sessions() as session, session.begin():
         yield session
+
+
+async def execute(
+    session: AsyncSession,
+    statement: str | Executable,
+    parameters: Mapping[str, Any] | Sequence[Mapping[str, Any]] | None = None,
+) -> CursorResult[Any]:
+    """Run SQL text on the session's own connection, in its transaction; nothing is flushed before."""
+    connection = await session.connection()
+    return await connection.execute(text(statement) if isinstance(statement, str) else statement, parameters)

@@ -10,10 +10,10 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from uuid import UUID
 
-from sqlalchemy import RowMapping, text
+from sqlalchemy import RowMapping
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from notifications.database import Sessions, transaction
+from notifications.database import Sessions, execute, transaction
 from notifications.queries import ledger as sql
 from notifications.statuses import AttemptOutcome, Channel, DuplicatePolicy, MessageStatus, NotificationType, SkipReason
 
@@ -137,7 +137,7 @@ class Ledger:
             ),
         }
         async with transaction(self._sessions) as session:
-            rows = (await session.execute(text(sql.CLAIM), parameters)).mappings().all()
+            rows = (await execute(session, sql.CLAIM, parameters)).mappings().all()
         return [_claim(row) for row in rows]
 
     async def record(self, results: Sequence[Result]) -> list[Recorded]:
@@ -158,7 +158,7 @@ class Ledger:
         )
         parameters["delays"] = [result.delay.total_seconds() for result in results]
         async with transaction(self._sessions) as session:
-            rows = (await session.execute(text(sql.RECORD), parameters)).mappings().all()
+            rows = (await execute(session, sql.RECORD, parameters)).mappings().all()
         return [
             Recorded(
                 origin_id=row["origin_id"],
@@ -177,30 +177,31 @@ class Ledger:
         """Give back rows whose call has not begun."""
         parameters = _columns(list(claims), origin_ids="origin_id", seqs="seq", attempts="attempt")
         async with transaction(self._sessions) as session:
-            await session.execute(text(sql.RELEASE), {"process": self._process, **parameters})
+            await execute(session, sql.RELEASE, {"process": self._process, **parameters})
 
     async def expire(self, notification_id: UUID) -> None:
         """End what is past its time: `failed` where it was tried, else `skipped` (expired)."""
         async with transaction(self._sessions) as session:
-            await session.execute(text(sql.EXPIRE), {"ids": [notification_id]})
+            await execute(session, sql.EXPIRE, {"ids": [notification_id]})
 
     async def skip(self, notification_id: UUID, seq: int, reason: SkipReason = SkipReason.OPERATOR) -> None:
         """Give up a stuck message."""
         async with transaction(self._sessions) as session:
-            await session.execute(text(sql.SKIP), {"ids": [notification_id], "seq": seq, "reason": reason})
+            await execute(session, sql.SKIP, {"ids": [notification_id], "seq": seq, "reason": reason})
 
     async def end_fallback(self, notification_id: UUID, step: int) -> None:
         """An earlier channel was accepted: those after `step` are not needed."""
         async with transaction(self._sessions) as session:
-            await session.execute(text(sql.NOT_NEEDED), {"ids": [notification_id], "step": step})
+            await execute(session, sql.NOT_NEEDED, {"ids": [notification_id], "step": step})
 
     async def raise_round(
         self, notification_id: UUID, seq: int, *, from_round: int, definition_version: int | None = None
     ) -> None:
         """Free a stuck message for another round with a budget of its own; `definition_version` mends a template."""
         async with transaction(self._sessions) as session:
-            await session.execute(
-                text(sql.RAISE_ROUND),
+            await execute(
+                session,
+                sql.RAISE_ROUND,
                 {
                     "origin_id": notification_id,
                     "seq": seq,
@@ -213,7 +214,7 @@ class Ledger:
         """Free an `unknown` message to be sent once more, a duplicate accepted; None: it is not unknown, or expired."""
         async with transaction(self._sessions) as session:
             return (
-                await session.execute(text(sql.RESEND_UNKNOWN), {"origin_id": notification_id, "seq": seq})
+                await execute(session, sql.RESEND_UNKNOWN, {"origin_id": notification_id, "seq": seq})
             ).scalar_one_or_none()
 
     async def cancel(self, session: AsyncSession, notification_ids: Sequence[UUID]) -> dict[UUID, list[MessageAnswer]]:
@@ -222,15 +223,14 @@ class Ledger:
         From the commit on nothing of these notifications is planned or claimed.
         """
         ids = list(notification_ids)
-        await session.execute(text(sql.WITHDRAW), {"ids": ids})
-        await session.execute(text(sql.CANCEL), {"ids": ids})
-        rows = await session.execute(
-            text("SELECT origin_id, seq, status FROM messages WHERE origin_id = ANY (:ids) ORDER BY 1, 2"), {"ids": ids}
-        )
+        await execute(session, sql.WITHDRAW, {"ids": ids})
+        await execute(session, sql.CANCEL, {"ids": ids})
+        rows = await execute(session, sql.STATUSES, {"ids": ids})
         answers: dict[UUID, list[MessageAnswer]] = {notification_id: [] for notification_id in ids}
-        for origin_id, seq, status in rows:
-            answer = "cancelled" if status == MessageStatus.CANCELLED else "too_late"
-            answers[origin_id].append(MessageAnswer(seq, answer, MessageStatus(status)))
+        for row in rows.mappings():
+            status = MessageStatus(row["status"])
+            answer = "cancelled" if status is MessageStatus.CANCELLED else "too_late"
+            answers[row["origin_id"]].append(MessageAnswer(row["seq"], answer, status))
         return answers
 
     async def reschedule(self, notification_id: UUID, not_before: datetime) -> bool:
@@ -239,30 +239,17 @@ class Ledger:
         Returns False when nothing was left to move.
         """
         async with transaction(self._sessions) as session:
-            found = (
-                await session.execute(
-                    text(
-                        "SELECT coalesce(due_at, received_at) AS due_at, event ->> 'expirytime' AS fixed"
-                        " FROM notifications WHERE id = :id AND finished_at IS NULL AND cancelled_at IS NULL FOR UPDATE"
-                    ),
-                    {"id": notification_id},
-                )
-            ).one_or_none()
+            found = (await execute(session, sql.HOLD_FOR_RESCHEDULE, {"id": notification_id})).one_or_none()
             if found is None:
                 return False
             shift = timedelta() if found.fixed else not_before - found.due_at
-            moved = await session.execute(
-                text(sql.RESCHEDULE_MESSAGES), {"id": notification_id, "not_before": not_before, "shift": shift}
+            moved = await execute(
+                session, sql.RESCHEDULE_MESSAGES, {"id": notification_id, "not_before": not_before, "shift": shift}
             )
             if moved.first() is None:
                 return False
-            await session.execute(
-                text(
-                    "UPDATE notifications SET due_at = :at, sendat = :at, wake_at = :at, expires_at = expires_at"
-                    " + CAST(:shift AS interval) WHERE id = :id"
-                ),
-                {"id": notification_id, "at": not_before, "shift": shift},
-            )
+            parameters = {"id": notification_id, "at": not_before, "shift": shift}
+            await execute(session, sql.RESCHEDULE_NOTIFICATION, parameters)
         return True
 
 
@@ -281,4 +268,4 @@ def _claim(row: RowMapping | Mapping[str, object]) -> Claim:
     values["type"] = NotificationType(str(values["type"]))
     values["channel"] = Channel(str(values["channel"]))
     values["duplicates"] = DuplicatePolicy(str(values["duplicates"]))
-    return Claim(**values)  # type: ignore[arg-type]
+    return Claim(**values)

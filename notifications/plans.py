@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from uuid import UUID
 
-from sqlalchemy import insert, text
+from sqlalchemy import insert
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
@@ -13,7 +13,7 @@ from notifications.addresses import address_ref
 from notifications.catalogue.definition import Definition
 from notifications.catalogue.store import CatalogueStore
 from notifications.consent import load_consent
-from notifications.database import Sessions, transaction
+from notifications.database import Sessions, execute, transaction
 from notifications.plan_rows import is_known, message_row, outcome_row, plan_document, profile_document
 from notifications.planning import Plan, PlannedMessage, plan
 from notifications.profiles.guest import guest_profile
@@ -23,6 +23,8 @@ from notifications.settings import Settings
 from notifications.statuses import Channel, MessageStatus, NotificationStatus, RoutingMode, SkipReason
 from notifications.tables import Message, Notification, OutboxEntry
 from notifications.tables import Plan as PlanRow
+
+_NEWEST_PLAN = "SELECT max(plan_version) FROM plans WHERE notification_id = :id"
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,9 +108,7 @@ class Plans:
                     select(Message).where(Message.origin_id == notification_id).order_by(col(Message.seq))
                 )
             ).all()
-            version = await session.scalar(
-                text("SELECT max(plan_version) FROM plans WHERE notification_id = :id"), {"id": notification_id}
-            )
+            version = (await execute(session, _NEWEST_PLAN, {"id": notification_id})).scalar()
         return NotificationState(
             type=notification.type,
             definition=notification.definition,
@@ -199,10 +199,10 @@ class Plans:
             for seq, message in enumerate(fresh, start=max((row.seq for row in rows), default=0) + 1)
         ]
         if values:
-            await session.execute(insert(Message), values)
+            await execute(session, insert(Message), values)
             ended = [row for row in values if row["status"] != MessageStatus.PENDING]
             if ended:
-                await session.execute(insert(OutboxEntry), [outcome_row(row) for row in ended])
+                await execute(session, insert(OutboxEntry), [outcome_row(row) for row in ended])
         locked.expires_at = planned.expires_at
         locked.due_at = planned.not_before or locked.due_at or locked.received_at
         locked.wake_at = locked.due_at
@@ -221,6 +221,4 @@ class Plans:
                 reason = reasons.get(Channel(row.channel)) or SkipReason.REPLANNED
                 unwanted.setdefault(reason, []).append(row.seq)
         for reason, seqs in unwanted.items():
-            await session.execute(
-                text(ledger_sql.REPLANNED), {"ids": [notification_id], "seqs": seqs, "reason": reason}
-            )
+            await execute(session, ledger_sql.REPLANNED, {"ids": [notification_id], "seqs": seqs, "reason": reason})

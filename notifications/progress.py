@@ -2,9 +2,7 @@
 
 from uuid import UUID
 
-from sqlalchemy import text
-
-from notifications.database import Sessions, transaction
+from notifications.database import Sessions, execute, transaction
 from notifications.statuses import ACCEPTED, NotificationStatus
 
 _QUOTED = ", ".join(f"'{status}'" for status in sorted(ACCEPTED))
@@ -55,8 +53,8 @@ class Progress:
 
     async def _update(self, statement: str, notification_id: UUID) -> NotificationStatus:
         async with transaction(self._sessions) as session:
-            await session.execute(text(statement), {"id": notification_id})
-            status = await session.scalar(
-                text("SELECT status FROM notifications WHERE id = :id"), {"id": notification_id}
-            )
+            await execute(session, statement, {"id": notification_id})
+            status = (
+                await execute(session, "SELECT status FROM notifications WHERE id = :id", {"id": notification_id})
+            ).scalar()
         return NotificationStatus(str(status))

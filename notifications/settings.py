@@ -12,6 +12,7 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
+from typing_extensions import override
 
 from notifications.durations import Duration
 from notifications.statuses import Channel
@@ -135,6 +136,7 @@ class Settings(BaseSettings):
         return min(retry_for, self.max_retry_for) if self.max_retry_for is not None else retry_for
 
     @classmethod
+    @override
     def settings_customise_sources(
         cls,
         settings_cls: type[BaseSettings],

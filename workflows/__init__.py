@@ -1,0 +1,1 @@
+"""Decisions only: what happens when, in which order. Effects are in `activities`."""

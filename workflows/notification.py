@@ -1,8 +1,35 @@
 """One event for one recipient: plan, wait, send, wait for an operator where a delivery is stuck, report."""
 
-from dataclasses import dataclass
+import asyncio
+import contextlib
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
 
 from temporalio import workflow
+from temporalio.common import SearchAttributeUpdate
+from temporalio.exceptions import ActivityError
+
+with workflow.unsafe.imports_passed_through():
+    from activities.planning import FallbackRequest, PlanningActivities, PlanRequest
+    from activities.sending import SendingActivities, SendRequest, SendResult
+    from activities.temporal import CHANNEL, DELIVERY_STATUS, PROVIDER, channel_queue
+    from notifications.plans import MessageState, NotificationState
+    from notifications.statuses import ACCEPTED, MessageStatus, NotificationStatus, NotificationType, RoutingMode
+    from workflows.commands import (
+        CommandResult,
+        RerouteCommand,
+        RetryCommand,
+        SkipCommand,
+        StuckMessages,
+        stuck_details,
+    )
+    from workflows.ledger_calls import ask, make_plan
+    from workflows.retries import REPLAN_AFTER, SEND_RETRIES, SEND_START_TO_CLOSE
+
+RETRYING = "retrying"  # a search attribute's value only: the notification's own status stays `running`
+ENDS_A_FALLBACK = ACCEPTED | {MessageStatus.UNKNOWN, MessageStatus.CANCELLED}
 
 
 @dataclass(frozen=True)
@@ -14,6 +41,226 @@ class NotificationInput:
 
 @workflow.defn
 class NotificationWorkflow:
+    """The ledger decides, this waits: a signal only says "look again", and whatever runs twice changes nothing."""
+
+    @workflow.init
+    def __init__(self, notification: NotificationInput) -> None:
+        self._id = UUID(notification.notification_id)
+        self._state: NotificationState | None = None
+        self._stuck = StuckMessages(self._id)
+        self._sends: dict[int, workflow.ActivityHandle[SendResult]] = {}
+        self._views = 0  # how often the ledger was looked at; those who wait notice a new view
+        self._is_retrying = False
+
     @workflow.run
     async def run(self, notification: NotificationInput) -> str:
-        raise NotImplementedError
+        del notification  # taken by __init__, since a signal may come before
+        story = asyncio.create_task(self._story())
+        try:
+            await asyncio.shield(story)
+        except asyncio.CancelledError:
+            # "Request Cancellation" in the UI does what the API's cancel does; begun calls are seen to their end.
+            self._see(await ask(PlanningActivities.withdraw, self._id, summary="cancel"))
+            await story
+        status: str = await ask(PlanningActivities.finish, self._id, summary="record the outcome")
+        await workflow.wait_condition(workflow.all_handlers_finished)
+        self._show(status)
+        return status
+
+    async def _story(self) -> None:
+        state = self._see(await make_plan(PlanRequest(self._id, 1)))
+        state = await self._wait_until_due(state)
+        if state.mode is RoutingMode.FALLBACK:
+            await self._fall_back(state)
+        else:
+            await asyncio.gather(*(self._deliver(message, stick=True) for message in state.messages))
+
+    async def _wait_until_due(self, state: NotificationState) -> NotificationState:
+        """Wait for the planned time, looking again when told to; after a long wait, plan again."""
+        planned_at = workflow.now()
+        while not state.is_cancelled and state.due_at > workflow.now():
+            await self._wait(until=state.due_at)
+            state = self._known()
+        if not state.is_cancelled and workflow.now() - planned_at > REPLAN_AFTER:
+            state = self._see(await make_plan(PlanRequest(self._id, state.plan_version + 1)))
+        return state
+
+    async def _fall_back(self, state: NotificationState) -> None:
+        """One channel after the other; only the last can get stuck."""
+        steps = sorted({message.step for message in state.messages})
+        for step in steps:
+            messages = [message for message in state.messages if message.step == step]
+            others_left = any(message.step > step and message.status.is_open for message in state.messages)
+            ends = await asyncio.gather(*(self._deliver(message, stick=not others_left) for message in messages))
+            if ENDS_A_FALLBACK.intersection(ends):
+                if others_left:
+                    request = FallbackRequest(self._id, step)
+                    await ask(PlanningActivities.end_fallback, request, summary="other channels not needed")
+                return
+
+    async def _deliver(self, message: MessageState, *, stick: bool) -> MessageStatus:
+        """Take one message to its end, through as many rounds as operators give it."""
+        while message.status.is_open:
+            if message.stuck_reason is not None:
+                message = await self._wait_for_operator(message)
+                continue
+            result = await self._send(message, stick=stick)
+            if result is None:
+                message = self._find(await self._settle(), message.seq)
+                continue
+            if result.due_at is not None and result.due_at > workflow.now():
+                await self._wait(until=result.due_at)
+            message = replace(
+                message,
+                status=result.status,
+                round=result.round,
+                stuck_reason=result.stuck_reason,
+                provider=result.provider or message.provider,
+            )
+        return message.status
+
+    async def _send(self, message: MessageState, *, stick: bool) -> SendResult | None:
+        """One activity for the whole round; None: it ended without an answer, the ledger knows."""
+        state = self._known()
+        remaining = state.expires_at - workflow.now()
+        if remaining <= timedelta():
+            return None
+        kind = NotificationType(state.type)
+        self._sends[message.seq] = workflow.start_activity_method(
+            SendingActivities.send,
+            SendRequest(self._id, message.seq, message.channel, message.round, stick),
+            task_queue=channel_queue(message.channel, kind),
+            start_to_close_timeout=SEND_START_TO_CLOSE,
+            schedule_to_close_timeout=remaining,
+            retry_policy=SEND_RETRIES[kind],
+            cancellation_type=workflow.ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
+            summary=f"{message.channel}: message {message.seq}, round {message.round}",
+        )
+        try:
+            return await self._sends[message.seq]
+        except (ActivityError, asyncio.CancelledError):
+            return None
+        finally:
+            del self._sends[message.seq]
+
+    async def _settle(self) -> NotificationState:
+        """After a send without an answer: end what is past its time, and see what the ledger says."""
+        return self._see(await ask(PlanningActivities.expire, self._id, summary="expire what is due"))
+
+    async def _wait_for_operator(self, message: MessageState) -> MessageState:
+        """Stuck: wait for `retry`, `reroute` or `skip` until the message expires."""
+        self._stuck.add(message)
+        await ask(PlanningActivities.report_stuck, self._id, summary="record that it is stuck")
+        self._show(NotificationStatus.STUCK)
+        while message.status.is_open and message.stuck_reason is not None:
+            expires_at = self._known().expires_at
+            await self._wait(until=expires_at, for_answer_to=message.seq)
+            answer = self._stuck.take_answer(message.seq)
+            if answer is None and workflow.now() >= expires_at:
+                await self._settle()
+            message = answer or self._find(self._known(), message.seq)
+        self._stuck.discard(message.seq)
+        self._show(NotificationStatus.STUCK if self._stuck.waiting else RETRYING)
+        return message
+
+    async def _wait(self, *, until: datetime, for_answer_to: int | None = None) -> None:
+        """Wait until a time, a new view of the ledger, or a command's answer, whichever is first."""
+        view = self._views
+        remaining = until - workflow.now()
+        if remaining <= timedelta():
+            return
+        with contextlib.suppress(TimeoutError):
+            await workflow.wait_condition(
+                lambda: self._views != view or (for_answer_to is not None and self._stuck.is_answered(for_answer_to)),
+                timeout=remaining,
+            )
+
+    async def _look(self) -> None:
+        self._see(await ask(PlanningActivities.look, self._id, summary="look at the ledger"))
+
+    def _see(self, state: NotificationState) -> NotificationState:
+        """Take the ledger's word; a send that waits for a message which has ended is called off."""
+        self._state = state
+        self._views += 1
+        for message in state.messages:
+            waiting = self._sends.get(message.seq)
+            if waiting is not None and not message.status.is_open:
+                waiting.cancel()
+        return state
+
+    def _known(self) -> NotificationState:
+        assert self._state is not None  # noqa: S101 - the plan comes before anything that asks
+        return self._state
+
+    def _find(self, state: NotificationState, seq: int) -> MessageState:
+        return next(message for message in state.messages if message.seq == seq)
+
+    def _show(self, status: str) -> None:
+        """Say in the Temporal UI where it stands: searchable, and in words."""
+        stuck = self._stuck.waiting
+        updates: list[SearchAttributeUpdate[Any]] = [DELIVERY_STATUS.value_set(str(status))]
+        shown = stuck or (self._state.messages if self._state is not None else ())
+        updates.append(CHANNEL.value_set(sorted({str(message.channel) for message in shown})))
+        provider = next((message.provider for message in stuck if message.provider), None)
+        if provider is not None:
+            updates.append(PROVIDER.value_set(provider))
+        workflow.upsert_search_attributes(updates)
+        workflow.set_current_details(stuck_details(stuck) if stuck else f"Delivery status: **{status}**")
+
+    # What people and the API may say. A command that comes when its message is not stuck is refused or dropped.
+
+    @workflow.signal
+    async def cancel(self) -> None:
+        """The ledger was told; look again."""
+        await self._look()
+
+    @workflow.signal
+    async def reschedule(self) -> None:
+        """The ledger was told; look again."""
+        await self._look()
+
+    @workflow.signal
+    def delivery_retrying(self) -> None:
+        """The send failed several times in a row."""
+        if not self._is_retrying:
+            self._is_retrying = True
+            self._show(RETRYING)
+
+    @workflow.update(name="retry")
+    async def retry_message(self, command: RetryCommand) -> CommandResult:
+        return await self._stuck.act(command)
+
+    @workflow.update(name="skip")
+    async def skip_message(self, command: SkipCommand) -> CommandResult:
+        return await self._stuck.act(command)
+
+    @workflow.update(name="reroute")
+    async def reroute_message(self, command: RerouteCommand) -> CommandResult:
+        return await self._stuck.act(command)
+
+    @retry_message.validator
+    def _may_retry(self, command: RetryCommand) -> None:
+        self._stuck.refuse_unless_stuck(command.seq)
+
+    @skip_message.validator
+    def _may_skip(self, command: SkipCommand) -> None:
+        self._stuck.refuse_unless_stuck(command.seq)
+
+    @reroute_message.validator
+    def _may_reroute(self, command: RerouteCommand) -> None:
+        self._stuck.refuse_unless_stuck(command.seq)
+
+    @workflow.signal
+    async def retry(self, text: Any = None) -> None:
+        """Type nothing for all stuck messages, `"email"` for a channel's, `2` for one."""
+        await self._stuck.act_on_all([RetryCommand(message.seq) for message in self._stuck.addressed(text)])
+
+    @workflow.signal
+    async def skip(self, text: Any = None) -> None:
+        """Give up: all stuck messages, `"email"`, or `2`."""
+        await self._stuck.act_on_all([SkipCommand(message.seq) for message in self._stuck.addressed(text)])
+
+    @workflow.signal
+    async def reroute(self, text: Any = None) -> None:
+        """Type `"sms"` to move all stuck messages there, `"email sms"` to move one channel's."""
+        await self._stuck.act_on_all(self._stuck.rerouting(text))

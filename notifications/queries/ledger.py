@@ -4,7 +4,7 @@ Every statement that changes a status inserts the outcome into the outbox itself
 other. A row is read under its lock in the CTE that decides: a value from the statement's snapshot could be stale.
 """
 
-from notifications.statuses import RANKS
+from notifications.statuses import RANKS, MessageStatus
 
 _RANK = "CASE {0} " + " ".join(f"WHEN '{status}' THEN {rank}" for status, rank in RANKS.items()) + " END"
 
@@ -125,7 +125,7 @@ WITH results AS (
     ON CONFLICT DO NOTHING
 ), judged AS (
     SELECT *, CASE
-        WHEN outcome = 'accepted' THEN CASE WHEN {_RANK.format("was")} < {RANKS["sent"]} THEN 'sent' END
+        WHEN outcome = 'accepted' THEN CASE WHEN {_RANK.format("was")} < {RANKS[MessageStatus.SENT]} THEN 'sent' END
         WHEN NOT is_current THEN NULL
         WHEN outcome = 'unknown' AND duplicates = 'at_most_once' THEN 'unknown'
         WHEN outcome IN ('rejected_recipient', 'rejected_message') THEN 'failed'
@@ -233,3 +233,15 @@ UPDATE messages SET not_before = :not_before, due_at = CASE WHEN due_at IS NOT N
 WHERE origin_id = :id AND status = 'pending' AND attempt = 0 AND stuck_reason IS NULL
 RETURNING seq
 """
+
+HOLD_FOR_RESCHEDULE = """
+SELECT coalesce(due_at, received_at) AS due_at, event ->> 'expirytime' AS fixed
+FROM notifications WHERE id = :id AND finished_at IS NULL AND cancelled_at IS NULL FOR UPDATE
+"""
+
+RESCHEDULE_NOTIFICATION = """
+UPDATE notifications SET due_at = :at, sendat = :at, wake_at = :at, expires_at = expires_at + CAST(:shift AS interval)
+WHERE id = :id
+"""
+
+STATUSES = "SELECT origin_id, seq, status FROM messages WHERE origin_id = ANY (CAST(:ids AS uuid[])) ORDER BY 1, 2"

@@ -12,14 +12,14 @@ def timestamp(*, default_now: bool = False) -> Any:
     if default_now:
         return Field(
             sa_type=DateTime(timezone=True),
-            nullable=False,  # type: ignore[call-overload]
+            nullable=False,
             sa_column_kwargs={"server_default": func.now()},
         )
-    return Field(default=None, sa_type=DateTime(timezone=True), nullable=True)  # type: ignore[call-overload]
+    return Field(default=None, sa_type=DateTime(timezone=True), nullable=True)
 
 
 def required_timestamp() -> Any:
-    return Field(sa_type=DateTime(timezone=True), nullable=False)  # type: ignore[call-overload]
+    return Field(sa_type=DateTime(timezone=True), nullable=False)
 
 
 def document(*, nullable: bool = False) -> Any:

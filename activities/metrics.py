@@ -1,0 +1,18 @@
+"""What the channel workers count."""
+
+from prometheus_client import Counter, Histogram
+
+_SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
+
+SENDS = Counter("tidings_sends_total", "Provider calls by how they ended", ["channel", "provider", "outcome"])
+SEND_SECONDS = Histogram(
+    "tidings_send_duration_seconds", "Duration of a provider call", ["channel", "provider"], buckets=_SECONDS
+)
+ACCEPTED_SECONDS = Histogram(
+    "tidings_event_to_accepted_seconds",
+    "From the event's arrival (or its due time) to the provider's acceptance",
+    ["type"],
+    buckets=(*_SECONDS, 60, 300, 1800, 7200),
+)
+STUCK = Counter("tidings_stuck_total", "Messages that began to wait for an operator", ["channel", "provider", "reason"])
+CLAIMS = Counter("tidings_claims_total", "Claims by what they found", ["channel", "verdict"])

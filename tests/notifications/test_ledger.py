@@ -1,0 +1,321 @@
+"""Claim → send → record: the fence, the checks, the budget, and what people may do."""
+
+from datetime import UTC, datetime, timedelta
+from uuid import UUID, uuid4
+
+import pytest
+from sqlmodel import col, select
+
+from notifications.database import Sessions, transaction
+from notifications.ledger import Claim, Ledger, Recorded, Result, Try, Verdict
+from notifications.statuses import AttemptOutcome, MessageStatus
+from notifications.tables import Attempt, Message, Notification, OutboxEntry, Preference, Suppression
+from tests.support.ledger import insert_messages
+
+T0 = datetime(2026, 11, 22, 10, tzinfo=UTC)
+SECOND = timedelta(seconds=1)
+
+
+@pytest.fixture
+def ledger(sessions: Sessions) -> Ledger:
+    return Ledger(sessions, process="worker-a")
+
+
+@pytest.fixture
+def other(sessions: Sessions) -> Ledger:
+    return Ledger(sessions, process="worker-b")
+
+
+async def claim(ledger: Ledger, origin: UUID, at: datetime = T0, *, number: int = 1, stick: bool = True) -> Claim:
+    (found,) = await ledger.claim([Try(origin, 1, number, at, "smtp", stick)])
+    return found
+
+
+async def record(
+    ledger: Ledger, origin: UUID, attempt: int, outcome: AttemptOutcome, *, delay: float = 1, stick: bool = True
+) -> Recorded:
+    now = datetime.now(UTC)
+    code = None if outcome is AttemptOutcome.ACCEPTED else "smtp_451"
+    result = Result(origin, 1, attempt, "smtp", outcome, now, now, code, None, "q-1", timedelta(seconds=delay), stick)
+    (found,) = await ledger.record([result])
+    return found
+
+
+async def message(sessions: Sessions, origin: UUID) -> Message:
+    async with sessions() as session:
+        return (await session.exec(select(Message).where(Message.origin_id == origin, Message.seq == 1))).one()
+
+
+async def change(sessions: Sessions, origin: UUID, **values: object) -> None:
+    async with transaction(sessions) as session:
+        row = (await session.exec(select(Message).where(Message.origin_id == origin))).one()
+        for name, value in values.items():
+            setattr(row, name, value)
+        session.add(row)
+
+
+async def outcomes(sessions: Sessions, origin: UUID) -> list[tuple[str, bool, int]]:
+    async with sessions() as session:
+        rows = await session.exec(
+            select(OutboxEntry).where(OutboxEntry.origin_id == origin).order_by(col(OutboxEntry.id))
+        )
+        return [(row.status, row.stuck, row.version) for row in rows]
+
+
+async def test_a_claimed_and_accepted_message_is_sent_and_told_once(ledger: Ledger, sessions: Sessions):
+    origin = await insert_messages(sessions)
+    claimed = await claim(ledger, origin)
+    assert (claimed.verdict, claimed.attempt, claimed.status) == (Verdict.CLAIMED, 1, MessageStatus.SENDING)
+    for _ in range(2):  # recorded twice, for example after a lost answer from Postgres
+        assert (await record(ledger, origin, 1, AttemptOutcome.ACCEPTED)).status is MessageStatus.SENT
+    assert await outcomes(sessions, origin) == [("sent", False, 1)]
+    assert (await claim(ledger, origin, T0 + SECOND)).verdict is Verdict.FINAL
+    async with sessions() as session:
+        attempts = (await session.exec(select(Attempt).where(Attempt.origin_id == origin))).all()
+        notification = await session.get(Notification, origin)
+    assert [(row.attempt, row.outcome, row.provider_message_id) for row in attempts] == [(1, "accepted", "q-1")]
+    assert notification is not None
+    assert notification.tried_at is not None
+
+
+async def test_many_rows_are_claimed_and_recorded_in_one_call(ledger: Ledger, sessions: Sessions):
+    origin = await insert_messages(sessions, count=50)
+    claims = await ledger.claim([Try(origin, seq, 1, T0, "smtp") for seq in range(50, 0, -1)])
+    assert [found.seq for found in claims] == list(range(1, 51))
+    now = datetime.now(UTC)
+    results = [Result(origin, found.seq, 1, "smtp", AttemptOutcome.ACCEPTED, now, now) for found in claims]
+    assert {found.status for found in await ledger.record(results)} == {MessageStatus.SENT}
+
+
+async def test_the_same_try_goes_on_only_in_its_own_process(ledger: Ledger, other: Ledger, sessions: Sessions):
+    origin = await insert_messages(sessions)
+    await claim(ledger, origin)
+    again = await claim(ledger, origin)
+    assert (again.verdict, again.attempt) == (Verdict.CLAIMED, 1)
+    assert (await claim(other, origin)).verdict is Verdict.SUPERSEDED
+
+
+async def test_a_higher_try_takes_over_and_a_lower_one_sends_nothing(ledger: Ledger, other: Ledger, sessions: Sessions):
+    origin = await insert_messages(sessions)
+    await claim(ledger, origin, T0 + SECOND)
+    assert (await claim(other, origin, T0)).verdict is Verdict.SUPERSEDED
+    taken = await claim(other, origin, T0 + 2 * SECOND)
+    assert (taken.verdict, taken.attempt, taken.failures) == (Verdict.CLAIMED, 2, 1)
+
+
+async def test_a_lost_answer_of_an_at_most_once_message_is_unknown(ledger: Ledger, other: Ledger, sessions: Sessions):
+    origin = await insert_messages(sessions, duplicates="at_most_once")
+    await claim(ledger, origin)
+    found = await claim(other, origin, T0 + SECOND)
+    assert (found.verdict, found.status, found.reason) == (Verdict.ENDED, MessageStatus.UNKNOWN, "answer_lost")
+    assert await outcomes(sessions, origin) == [("unknown", False, 1)]
+    # The zombie's answer arrives after all: accepted is the truth.
+    assert (await record(ledger, origin, 1, AttemptOutcome.ACCEPTED)).status is MessageStatus.SENT
+
+
+async def test_only_the_current_attempt_may_report_a_failure(ledger: Ledger, other: Ledger, sessions: Sessions):
+    origin = await insert_messages(sessions)
+    await claim(ledger, origin)
+    await claim(other, origin, T0 + SECOND)
+    late = await record(ledger, origin, 1, AttemptOutcome.REJECTED_MESSAGE)
+    assert (late.status, late.attempt) == (MessageStatus.SENDING, 2)
+
+
+async def test_nothing_is_resent_after_a_cancel_even_by_takeover(ledger: Ledger, sessions: Sessions):
+    origin = await insert_messages(sessions)
+    await claim(ledger, origin)
+    async with transaction(sessions) as session:
+        answers = await ledger.cancel(session, [origin])
+    assert [(answer.seq, answer.answer) for answer in answers[origin]] == [(1, "too_late")]
+    assert (await claim(ledger, origin, T0 + SECOND)).status is MessageStatus.UNKNOWN
+
+
+async def test_a_transient_error_after_a_cancel_ends_cancelled(ledger: Ledger, sessions: Sessions):
+    origin = await insert_messages(sessions)
+    await claim(ledger, origin)
+    async with transaction(sessions) as session:
+        await ledger.cancel(session, [origin])
+    assert (await record(ledger, origin, 1, AttemptOutcome.TRANSIENT)).status is MessageStatus.PENDING
+    assert (await claim(ledger, origin, T0 + SECOND)).status is MessageStatus.CANCELLED
+
+
+async def test_a_pending_message_is_cancelled_once(ledger: Ledger, sessions: Sessions):
+    origin = await insert_messages(sessions)
+    for _ in range(2):
+        async with transaction(sessions) as session:
+            answers = await ledger.cancel(session, [origin])
+        assert answers[origin][0].answer == "cancelled"
+    assert await outcomes(sessions, origin) == [("cancelled", False, 1)]
+    assert (await claim(ledger, origin)).verdict is Verdict.FINAL
+
+
+async def test_a_released_message_keeps_no_gap_in_its_attempts(ledger: Ledger, sessions: Sessions):
+    origin = await insert_messages(sessions)
+    await ledger.release([await claim(ledger, origin)])
+    row = await message(sessions, origin)
+    assert (row.status, row.attempt) == ("pending", 0)
+    assert (await claim(ledger, origin, T0 + SECOND)).attempt == 1
+
+
+async def test_a_release_after_a_takeover_changes_nothing(ledger: Ledger, other: Ledger, sessions: Sessions):
+    origin = await insert_messages(sessions)
+    mine = await claim(ledger, origin)
+    await claim(other, origin, T0 + SECOND)
+    await ledger.release([mine])
+    assert (await message(sessions, origin)).status == "sending"
+
+
+async def test_transient_errors_use_up_the_budget_and_end_stuck(ledger: Ledger, sessions: Sessions):
+    origin = await insert_messages(sessions)
+    await claim(ledger, origin)
+    waiting = await record(ledger, origin, 1, AttemptOutcome.TRANSIENT)
+    assert (waiting.status, waiting.stuck_reason, waiting.failures) == (MessageStatus.PENDING, None, 1)
+    await change(sessions, origin, budget_since=datetime.now(UTC) - timedelta(minutes=31))
+    await claim(ledger, origin, T0 + SECOND)
+    stuck = await record(ledger, origin, 2, AttemptOutcome.TRANSIENT)
+    assert (stuck.status, stuck.stuck_reason) == (MessageStatus.PENDING, "smtp_451")
+    assert await outcomes(sessions, origin) == [("pending", True, 1)]
+    assert (await claim(ledger, origin, T0 + 2 * SECOND)).verdict is Verdict.STUCK
+
+
+@pytest.mark.parametrize("delay", [901, 73 * 3600], ids=["beyond 15 min", "past expiry"])
+async def test_a_wait_that_is_too_long_is_stuck_at_once(ledger: Ledger, sessions: Sessions, delay: float):
+    origin = await insert_messages(sessions, retry_for=timedelta(days=9))
+    await claim(ledger, origin)
+    assert (await record(ledger, origin, 1, AttemptOutcome.TRANSIENT, delay=delay)).stuck_reason == "smtp_451"
+
+
+async def test_where_a_fallback_has_another_channel_left_it_fails_instead(ledger: Ledger, sessions: Sessions):
+    origin = await insert_messages(sessions)
+    await claim(ledger, origin, stick=False)
+    failed = await record(ledger, origin, 1, AttemptOutcome.REJECTED_CONFIG, stick=False)
+    assert (failed.status, failed.reason, failed.stuck_reason) == (MessageStatus.FAILED, "smtp_451", None)
+
+
+@pytest.mark.parametrize("outcome", [AttemptOutcome.REJECTED_CONFIG, AttemptOutcome.RENDER_ERROR])
+async def test_our_own_mistakes_are_stuck_at_once(ledger: Ledger, sessions: Sessions, outcome: AttemptOutcome):
+    origin = await insert_messages(sessions)
+    await claim(ledger, origin)
+    assert (await record(ledger, origin, 1, outcome)).stuck_reason == "smtp_451"
+
+
+@pytest.mark.parametrize("outcome", [AttemptOutcome.REJECTED_RECIPIENT, AttemptOutcome.REJECTED_MESSAGE])
+async def test_what_will_never_work_fails(ledger: Ledger, sessions: Sessions, outcome: AttemptOutcome):
+    origin = await insert_messages(sessions)
+    await claim(ledger, origin)
+    assert (await record(ledger, origin, 1, outcome)).status is MessageStatus.FAILED
+
+
+async def test_an_unknown_outcome_follows_the_duplicate_policy(ledger: Ledger, sessions: Sessions):
+    again = await insert_messages(sessions)
+    await claim(ledger, again)
+    assert (await record(ledger, again, 1, AttemptOutcome.UNKNOWN)).status is MessageStatus.PENDING
+    once = await insert_messages(sessions, duplicates="at_most_once")
+    await claim(ledger, once)
+    assert (await record(ledger, once, 1, AttemptOutcome.UNKNOWN)).status is MessageStatus.UNKNOWN
+
+
+async def test_a_takeover_beyond_the_budget_is_stuck(ledger: Ledger, other: Ledger, sessions: Sessions):
+    origin = await insert_messages(sessions)
+    await claim(ledger, origin)
+    await change(sessions, origin, budget_since=datetime.now(UTC) - timedelta(hours=1))
+    found = await claim(other, origin, T0 + SECOND)
+    assert (found.status, found.stuck_reason) == (MessageStatus.PENDING, "answer_lost")
+
+
+async def test_retry_raises_the_round_once_and_gives_a_new_budget(ledger: Ledger, sessions: Sessions):
+    origin = await insert_messages(sessions)
+    await claim(ledger, origin)
+    await record(ledger, origin, 1, AttemptOutcome.REJECTED_CONFIG)
+    for _ in range(2):
+        await ledger.raise_round(origin, 1, from_round=1)
+    row = await message(sessions, origin)
+    assert (row.round, row.stuck_reason, row.failures, row.budget_since) == (2, None, 0, None)
+    old = await claim(ledger, origin, T0 + SECOND, number=1)
+    assert (old.verdict, old.round) == (Verdict.OUTDATED, 2)
+    # An activity of the new round may have been scheduled on a server whose clock is behind.
+    new = await claim(ledger, origin, T0 - SECOND, number=2)
+    assert (new.verdict, new.attempt) == (Verdict.CLAIMED, 2)
+
+
+async def test_skip_gives_up_only_what_is_stuck(ledger: Ledger, sessions: Sessions):
+    origin = await insert_messages(sessions)
+    await ledger.skip(origin, 1)
+    assert (await message(sessions, origin)).status == "pending"
+    await claim(ledger, origin)
+    await record(ledger, origin, 1, AttemptOutcome.REJECTED_CONFIG)
+    await ledger.skip(origin, 1)
+    row = await message(sessions, origin)
+    assert (row.status, row.reason, row.stuck_reason) == ("skipped", "operator", None)
+
+
+async def test_an_unknown_message_is_resent_only_on_request(ledger: Ledger, other: Ledger, sessions: Sessions):
+    origin = await insert_messages(sessions, duplicates="at_most_once")
+    assert await ledger.raise_round_for_duplicate(origin, 1) is None
+    await claim(ledger, origin)
+    await claim(other, origin, T0 + SECOND)
+    assert await ledger.raise_round_for_duplicate(origin, 1) == 2
+    assert (await claim(ledger, origin, T0, number=2)).verdict is Verdict.CLAIMED
+
+
+async def test_expiry_tells_tried_from_never_tried(ledger: Ledger, sessions: Sessions):
+    past = datetime.now(UTC) - SECOND
+    fresh = await insert_messages(sessions, expires_at=past)
+    await ledger.expire(fresh)
+    row = await message(sessions, fresh)
+    assert (row.status, row.reason) == ("skipped", "expired")
+    tried = await insert_messages(sessions)
+    await claim(ledger, tried)
+    await record(ledger, tried, 1, AttemptOutcome.TRANSIENT)
+    await change(sessions, tried, expires_at=past)
+    await ledger.expire(tried)
+    row = await message(sessions, tried)
+    assert (row.status, row.reason) == ("failed", "smtp_451")
+
+
+async def test_the_claim_sees_expiry_window_suppression_and_consent(ledger: Ledger, sessions: Sessions):
+    now = datetime.now(UTC)
+    expired = await insert_messages(sessions, expires_at=now - SECOND)
+    assert (await claim(ledger, expired)).reason == "expired"
+    early = await insert_messages(sessions, not_before=now + timedelta(hours=1))
+    found = await claim(ledger, early)
+    assert (found.verdict, found.due_at) == (Verdict.NOT_DUE, now + timedelta(hours=1))
+    suppressed = await insert_messages(sessions)
+    refused = await insert_messages(sessions, consent="default")
+    withdrawn = await insert_messages(sessions, consent="tidings")
+    required = await insert_messages(sessions)
+    async with transaction(sessions) as session:
+        row = (await session.exec(select(Message).where(Message.origin_id == suppressed))).one()
+        assert row.address_ref is not None
+        session.add(
+            Suppression(address_ref=row.address_ref, channel="email", scope="all", reason="hard_bounce", source="smtp")
+        )
+        for origin in (refused, required):
+            session.add(
+                Preference(
+                    recipient_id=f"cus-{origin}",
+                    category="payments",
+                    channel="email",
+                    opted_in=False,
+                    source="api",
+                    time=now,
+                )
+            )
+    assert (await claim(ledger, suppressed)).reason == "suppressed"
+    assert (await claim(ledger, refused)).reason == "opted_out"
+    assert (await claim(ledger, withdrawn)).reason == "opted_out"
+    assert (await claim(ledger, required)).verdict is Verdict.CLAIMED
+
+
+async def test_reschedule_moves_what_was_not_tried(ledger: Ledger, sessions: Sessions):
+    origin = await insert_messages(sessions)
+    later = datetime.now(UTC) + timedelta(days=1)
+    before = (await message(sessions, origin)).expires_at
+    assert await ledger.reschedule(origin, later)
+    row = await message(sessions, origin)
+    assert row.not_before == later
+    assert row.expires_at > before
+    assert not await ledger.reschedule(uuid4(), later)
+    sent = await insert_messages(sessions)
+    await claim(ledger, sent)
+    assert not await ledger.reschedule(sent, later)
