@@ -28,7 +28,8 @@ SELECT version FROM catalogue_versions WHERE (kind, name, content_hash) = (:kind
 """
 _INSERT_VERSION = """
 INSERT INTO catalogue_versions (kind, name, version, content_hash, content, example)
-SELECT CAST(:kind AS text), CAST(:name AS text), coalesce(max(version), 0) + 1, :content_hash, CAST(:content AS jsonb), CAST(:example AS jsonb)
+SELECT CAST(:kind AS text), CAST(:name AS text), coalesce(max(version), 0) + 1, :content_hash,
+       CAST(:content AS jsonb), CAST(:example AS jsonb)
 FROM catalogue_versions WHERE kind = CAST(:kind AS text) AND name = CAST(:name AS text)
 RETURNING version
 """

@@ -44,7 +44,7 @@ class TemplateEnvironment(ImmutableSandboxedEnvironment):
             trim_blocks=True,
             lstrip_blocks=True,
             keep_trailing_newline=False,
-            cache_size=0,  # the renderer keeps what it compiled
+            cache_size=-1,  # one environment is one version: its layouts are compiled once
             auto_reload=False,
         )
         self.globals = {"range": language.bounded_range}

@@ -61,6 +61,22 @@ def reset_budget() -> None:
     _iterations.set(MAX_ITERATIONS)
 
 
+def bounded_text(pieces: Iterable[str]) -> str:
+    """The pieces as one text.
+
+    Raises:
+        SecurityError: it is longer than a part may be.
+
+    """
+    kept: list[str] = []
+    size = 0
+    for piece in pieces:
+        size += len(piece)
+        _require_short(size)
+        kept.append(piece)
+    return "".join(kept)
+
+
 def bounded_range(*arguments: int) -> range:
     numbers = range(*arguments)
     if len(numbers) > MAX_RANGE:
