@@ -6,18 +6,30 @@ Names are `TIDINGS_` + field, nested fields after `__` (`TIDINGS_SMTP__HOST`). A
 """
 
 import os
+from collections.abc import Mapping
 from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator
-from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator
+from pydantic_settings import (
+    BaseSettings,
+    EnvSettingsSource,
+    NoDecode,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+)
+from pydantic_settings import SettingsError as SourceError
 from typing_extensions import override
 
 from notifications.durations import Duration
 from notifications.statuses import Channel
 
 PREFIX = "TIDINGS_"
+
+
+class SettingsError(ValueError):
+    """A variable is missing or unusable; the message names it and never shows its value."""
 
 
 class _Section(BaseModel):
@@ -100,6 +112,7 @@ class Settings(BaseSettings):
 
     # In development a real provider sends only to these; everything else goes to the sandbox.
     dev_sandbox_url: str | None = None
+    dev_sandbox_smtp_port: int = 1025  # on the host of `dev_sandbox_url`
     dev_allow_recipients: Annotated[tuple[str, ...], NoDecode] = ()
 
     max_retry_for: Duration | None = None  # caps every `retry_for` of the catalogue
@@ -145,19 +158,46 @@ class Settings(BaseSettings):
         dotenv_settings: PydanticBaseSettingsSource,
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        del dotenv_settings, file_secret_settings, settings_cls
-        return init_settings, env_settings
+        """Only what is given: the environment is read in one place, `load_settings`."""
+        del env_settings, dotenv_settings, file_secret_settings, settings_cls
+        return (init_settings,)
 
 
-def load_settings() -> Settings:
+def load_settings(environ: Mapping[str, str] = os.environ) -> Settings:
     """Read the environment, with `..._FILE` variables replaced by the content of their file.
 
     Raises:
-        pydantic.ValidationError: names the variable and what it takes.
-        OSError: a `..._FILE` cannot be read.
+        SettingsError: names the variable and what it takes.
 
     """
-    for name, path in list(os.environ.items()):
-        if name.startswith(PREFIX) and name.endswith("_FILE"):
-            os.environ.setdefault(name.removesuffix("_FILE"), Path(path).read_text(encoding="utf-8").strip())
-    return Settings()
+    source = EnvSettingsSource(Settings)
+    source.env_vars = {name.lower(): value for name, value in _with_files(environ).items()}
+    try:
+        return Settings(**source())
+    except ValidationError as error:
+        problems = [f"{_variable(item['loc'])}: {item['msg']}" for item in error.errors(include_input=False)]
+    except SourceError as error:
+        problems = [str(error)]
+    raise SettingsError("; ".join(problems))
+
+
+def _with_files(environ: Mapping[str, str]) -> dict[str, str]:
+    """What is set and not empty; a variable of its own goes before the file."""
+    found = {name: value for name, value in environ.items() if name.startswith(PREFIX) and value}
+    for name, path in list(found.items()):
+        if name.endswith("_FILE"):
+            del found[name]
+            found.setdefault(name.removesuffix("_FILE"), _read(name, path))
+    return found
+
+
+def _read(name: str, path: str) -> str:
+    try:
+        return Path(path).read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        reason = getattr(error, "strerror", None) or "it is not UTF-8 text"
+    raise SettingsError(f"{name}: cannot read {path}: {reason}")
+
+
+def _variable(location: tuple[int | str, ...]) -> str:
+    return PREFIX + "__".join(str(part) for part in location).upper()

@@ -2,9 +2,7 @@
 
 from pydantic import SecretStr
 
-
-class SettingsError(ValueError):
-    """A variable is missing or unusable; the message names it and never shows its value."""
+from notifications.settings import SettingsError
 
 
 def required(value: str | None, variable: str) -> str:

@@ -1,6 +1,7 @@
 """What a vendor's answer means to us: the entries of the code tables at the top of each provider."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from datetime import timedelta
 
 from notifications.providers.base import (
@@ -77,3 +78,11 @@ def by_status(status: int) -> Verdict:
     if status in _CLIENT_ERRORS:
         return _REFUSED
     return _REDIRECT if status in _REDIRECTS else _LOST
+
+
+def listed(table: Mapping[int, Verdict], code: object, status: int, page: str) -> Verdict:
+    """The table's entry for a vendor's code, else what the HTTP status means, with the page that explains the code."""
+    if isinstance(code, int) and code in table:
+        return table[code]
+    verdict = by_status(status)
+    return replace(verdict, words=f"{verdict.words} (see {page})") if isinstance(code, int) else verdict

@@ -25,9 +25,8 @@ from notifications.providers.base import (
 from notifications.providers.email.addresses import BadAddressError, Mailbox, mailbox
 from notifications.providers.email.mime import Mail, build_mail
 from notifications.providers.email.smtp_pool import Connection, SmtpPool
-from notifications.providers.required import SettingsError
 from notifications.providers.verdicts import Verdict
-from notifications.settings import SmtpSettings
+from notifications.settings import SettingsError, SmtpSettings
 from notifications.statuses import Channel
 
 # Enhanced status codes, the longest prefix first: https://www.iana.org/assignments/smtp-enhanced-status-codes and

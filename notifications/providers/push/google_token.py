@@ -17,8 +17,8 @@ from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from notifications.providers import verdicts
 from notifications.providers.base import DeliveryError, TransientDeliveryError
 from notifications.providers.http import Answer, HttpClient
-from notifications.providers.required import SettingsError, required_secret
-from notifications.settings import FcmSettings
+from notifications.providers.required import required_secret
+from notifications.settings import FcmSettings, SettingsError
 
 SCOPE = "https://www.googleapis.com/auth/firebase.messaging"
 VARIABLE = "TIDINGS_FCM__CREDENTIALS"
