@@ -1,24 +1,112 @@
 """What must hold in a catalogue folder beyond the shape of its files."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from datetime import timedelta
 
-from notifications.catalogue.folder import Folder
-from notifications.catalogue.problems import Problem
+from babel import Locale, UnknownLocaleError
+
+from notifications.catalogue.definition import ConsentDefault, Definition
+from notifications.catalogue.examples import check_example
+from notifications.catalogue.folder import Folder, Loaded
+from notifications.catalogue.problems import Problem, did_you_mean
+from notifications.catalogue.schema import schema_problems
+from notifications.statuses import Channel, NotificationType
+
+# What each vendor needs in order to find an approved WhatsApp template, and what it takes besides.
+_VENDOR_KEYS: Mapping[str, tuple[frozenset[str], frozenset[str]]] = {
+    "meta": (frozenset({"name", "language"}), frozenset()),
+    "twilio": (frozenset({"content_sid"}), frozenset()),
+}
 
 
 def check_folder(folder: Folder) -> Iterator[Problem]:
     """Every check, over everything that could be read."""
-    yield from _aliases(folder)
+    yield from _event_types(folder)
+    for item, definition in folder.definitions:
+        yield from _category(item, definition, folder)
+        yield from _routing(item, definition)
+        yield from _delivery(item, definition)
+    for item in folder.loaded:
+        yield from _locales(item)
+        yield from _vendor_templates(item)
+        wrong_schema = [
+            item.document.problem(("data", *at), message) for at, message in schema_problems(item.content.data)
+        ]
+        yield from wrong_schema or check_example(item, folder.root)
 
 
-def _aliases(folder: Folder) -> Iterator[Problem]:
+def _event_types(folder: Folder) -> Iterator[Problem]:
     """An event type leads to one definition."""
     owners: dict[str, str] = {}
     for item, definition in folder.definitions:
         for index, name in enumerate([definition.event, *definition.aliases]):
             at = ("aliases", index - 1) if index else ("event",)
             if name.startswith("tidings."):
-                yield item.document.problem(at, f"{name!r}: types that begin with `tidings.` are commands")
+                yield item.document.problem(at, f"{name!r}: types that begin with 'tidings.' are commands")
             if name in owners:
                 yield item.document.problem(at, f"{name!r} is already taken by {owners[name]}")
             owners.setdefault(name, item.document.path)
+
+
+def _category(item: Loaded, definition: Definition, folder: Folder) -> Iterator[Problem]:
+    if definition.type is not NotificationType.PROMOTIONAL:
+        return
+    name = definition.category.name
+    if name in folder.undecided:
+        message = f"a promotional category must state its default: add `default: opted_out` (or opted_in) to {name!r}"
+        yield Problem((folder.root / "categories.yaml").as_posix(), folder.category_lines[name], message)
+    elif definition.category.default is ConsentDefault.REQUIRED:
+        message = f"a promotional message can be opted out of, but the category {name!r} is required"
+        yield item.document.problem(("category",), message)
+
+
+def _routing(item: Loaded, definition: Definition) -> Iterator[Problem]:
+    for index, channel in enumerate(definition.routing.channels):
+        if not definition.templates.of(channel):
+            message = f"there is no {channel} template: add templates.{channel}.{definition.default_locale}"
+            yield item.document.problem(("routing", "channels", index), message)
+
+
+def _delivery(item: Loaded, definition: Definition) -> Iterator[Problem]:
+    if definition.delivery.expire_after <= timedelta():
+        yield item.document.problem(("delivery", "expire_after"), "must be longer than nothing")
+
+
+def _locales(item: Loaded) -> Iterator[Problem]:
+    for channel in Channel:
+        locales = item.content.templates.of(channel)
+        for locale in locales:
+            if not _is_known(locale):
+                message = f"{locale!r} is no locale: write a BCP 47 tag such as en, de-AT or zh-Hant"
+                yield item.document.problem(("templates", channel.value, locale), message)
+        if locales and item.content.default_locale not in locales:
+            default = item.content.default_locale
+            message = f"there is no {channel} template in the default locale {default!r}"
+            yield item.document.problem(("templates", channel.value), message)
+
+
+def _is_known(tag: str) -> bool:
+    try:
+        Locale.parse(tag, sep="-")
+    except (UnknownLocaleError, ValueError):
+        return False
+    return True
+
+
+def _vendor_templates(item: Loaded) -> Iterator[Problem]:
+    for locale, template in item.content.templates.whatsapp.items():
+        at = ("templates", "whatsapp", locale, "vendor_templates")
+        if not template.vendor_templates:
+            yield item.document.problem(at, "name the approved template of at least one vendor, such as meta")
+        for vendor, keys in template.vendor_templates.items():
+            if vendor not in _VENDOR_KEYS:
+                hint = did_you_mean(vendor, _VENDOR_KEYS) or f"; there are {', '.join(_VENDOR_KEYS)}"
+                yield item.document.problem((*at, vendor), f"unknown vendor {vendor!r}{hint}")
+                continue
+            needed, further = _VENDOR_KEYS[vendor]
+            for key in sorted(needed - keys.keys()):
+                yield item.document.problem((*at, vendor), f"{vendor!r} needs {key!r}")
+            for key in sorted(keys.keys() - needed - further):
+                yield item.document.problem(
+                    (*at, vendor, key), f"unknown key {key!r}{did_you_mean(key, needed | further)}"
+                )

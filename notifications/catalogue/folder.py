@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from pydantic import BaseModel, ValidationError
 
@@ -20,7 +20,7 @@ from notifications.catalogue.files import CategoryFile, DefinitionFile, Template
 from notifications.catalogue.parts import read_parts
 from notifications.catalogue.problems import CatalogueError, Problem, did_you_mean
 from notifications.catalogue.reading import read_json_object, read_mapping
-from notifications.catalogue.yaml import Document
+from notifications.catalogue.yaml import Document, KeyPath
 
 LAYOUTS_FOLDER = "layouts"
 TEMPLATES_FOLDER = "templates"
@@ -34,7 +34,11 @@ class Loaded:
     content: Definition | StandaloneTemplate
     path: Path
     document: Document
-    example: dict[str, Any] | None
+    example: Document | None
+
+    def problem_in_example(self, at: KeyPath, message: str) -> Problem:
+        path = (self.path / "example.json").as_posix()
+        return Problem(path, self.example.mark(at).line if self.example else 1, message)
 
 
 @dataclass(slots=True)
@@ -44,6 +48,7 @@ class Folder:
     root: Path
     categories: dict[str, Category] = field(default_factory=dict)
     undecided: set[str] = field(default_factory=set)  # categories that do not state their default
+    category_lines: dict[str, int] = field(default_factory=dict)
     loaded: list[Loaded] = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)
 
@@ -109,6 +114,7 @@ def _read_categories(path: Path, folder: Folder) -> None:
             continue
         if category.default is None:
             folder.undecided.add(name)
+        folder.category_lines[name] = document.mark((name,)).line
         default = category.default or ConsentDefault.OPTED_IN
         folder.categories[name] = Category(name=name, title=category.title, default=default, sender=category.sender)
     if problems:
@@ -153,7 +159,7 @@ def _read_template(path: Path, folder: Folder) -> None:
     folder.loaded.append(Loaded(content, path, document, _example(path, folder)))
 
 
-def _example(path: Path, folder: Folder) -> dict[str, Any] | None:
+def _example(path: Path, folder: Folder) -> Document | None:
     """None where there is none, or a broken one, which is then among the problems."""
     file = path / "example.json"
     if not file.exists():

@@ -107,11 +107,12 @@ async def _apply_entries(session: AsyncSession, loaded: list[Loaded]) -> list[Ch
 async def _apply_entry(session: AsyncSession, item: Loaded, known: Mapping[str, Any] | None) -> Change:
     content = item.content
     digest = content_hash(content)
-    action = _action(known, digest, item.example)
+    example = item.example.value if item.example else None
+    action = _action(known, digest, example)
     if known is not None and action == "unchanged":
         return Change(content.kind, content.name, action, known["version"])
     dumped = content.model_dump(mode="json", exclude={"version"})
-    version = await queries.put_version(session, content.kind, content.name, digest, dumped, item.example)
+    version = await queries.put_version(session, content.kind, content.name, digest, dumped, example)
     return Change(content.kind, content.name, action, version)
 
 

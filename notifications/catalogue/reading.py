@@ -39,22 +39,27 @@ def read_mapping(path: Path) -> Document:
     return document
 
 
-def read_json_object(path: Path) -> dict[str, Any]:
+def read_json_object(path: Path) -> Document:
     """A JSON file whose root is an object.
 
     Raises:
         CatalogueError: it cannot be read or parsed.
 
     """
+    text = read_text(path)
     try:
-        value = json.loads(read_text(path), object_pairs_hook=_unique, parse_constant=_no_constant)
+        value = json.loads(text, object_pairs_hook=_unique, parse_constant=_no_constant)
     except json.JSONDecodeError as error:
         raise CatalogueError([Problem(path.as_posix(), error.lineno, f"not valid JSON: {error.msg}")]) from None
     except (ValueError, RecursionError) as error:
         raise CatalogueError([Problem(path.as_posix(), 1, f"not valid JSON: {error}")]) from None
     if not isinstance(value, dict):
         raise CatalogueError([Problem(path.as_posix(), 1, "must be a JSON object")])
-    return value
+    try:
+        marks = load_yaml(text, path.as_posix()).marks  # JSON is YAML, but for tabs and the like
+    except CatalogueError:
+        marks = {}
+    return Document(path.as_posix(), value, marks)
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

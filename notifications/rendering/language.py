@@ -4,6 +4,7 @@ The sandbox guards Python's internals but lets `'a' * 10**9`, nested loops and r
 and filters are a closed list, loops draw on a budget, and every way to build a longer text is bounded.
 """
 
+import difflib
 import operator
 from collections.abc import Iterable, Iterator
 from contextvars import ContextVar
@@ -186,7 +187,9 @@ def _refusal(node: nodes.Node, name: str, filters: frozenset[str]) -> str | None
     if (isinstance(node, nodes.For) and node.recursive) or (isinstance(node, nodes.Name) and node.name == "self"):
         return "templates cannot call themselves: no recursive loops, no `self`"
     if isinstance(node, nodes.Filter) and (node.name not in filters or node.dyn_args or node.dyn_kwargs):
-        return f"there is no filter {node.name!r}; there are {', '.join(sorted(filters))}"
+        near = difflib.get_close_matches(node.name, filters, n=1, cutoff=0.6)
+        hint = f"did you mean {near[0]!r}?" if near else f"there are {', '.join(sorted(filters))}"
+        return f"there is no filter {node.name!r}; {hint}"
     if isinstance(node, nodes.Call):
         return _call_refusal(node)
     if isinstance(node, nodes.Extends):

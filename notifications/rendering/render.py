@@ -2,7 +2,7 @@
 
 from collections import OrderedDict
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from jinja2 import Template
@@ -24,12 +24,14 @@ from notifications.rendering.sms_segments import plain, segment
 from notifications.rendering.sources import ChannelTemplate, Renderable, part_name, parts
 from notifications.statuses import Channel
 
+__all__ = ["RenderContext", "RenderError", "Renderer", "recipient_view"]
+
 _KEPT_TEMPLATES = 500
 _MAX_SMS = 1_600  # characters that Twilio and SNS take
 
 _Part = tuple[str | int, ...]
 _NO_RECIPIENT: Mapping[str, Any] = {"id": None, "name": None, "locale": None, "timezone": None, "attributes": {}}
-_NO_EVENT: Mapping[str, Any] = {"id": None, "source": None, "type": None, "time": None}
+_EVENT = ("id", "source", "type", "time")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,10 +41,13 @@ class RenderContext:
     `locale` is the BCP 47 tag that the recipient wants; None takes the recipient's own, then the default.
     """
 
-    data: Mapping[str, Any]
+    data: Any
     recipient: Mapping[str, Any] = field(default_factory=dict)
     event: Mapping[str, Any] = field(default_factory=dict)
     locale: str | None = None
+
+    def with_locale(self, locale: str) -> "RenderContext":
+        return replace(self, locale=locale)
 
 
 def recipient_view(profile: Profile) -> dict[str, Any]:
@@ -102,9 +107,9 @@ def _variables(definition: Renderable, channel: Channel, context: RenderContext)
     except LookupError as error:
         raise RenderError(definition.name, 1, f"{channel}: {error}") from None
     return locale, {
-        "data": context.data,
+        "data": {} if context.data is None else context.data,
         "recipient": recipient,
-        "event": {**_NO_EVENT, **context.event},
+        "event": {name: context.event.get(name) for name in _EVENT},
         "locale": formatting(requested, locale),
     }
 
