@@ -1,6 +1,7 @@
 """The sandbox's own API: what arrived, the switches and the fault knobs. Errors are RFC 9457 problems."""
 
 import asyncio
+import contextlib
 import json
 from datetime import UTC, datetime
 from typing import Any, TypeVar
@@ -9,9 +10,10 @@ from aiohttp import web
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from devstack.sandbox.faults import FAULTABLE, PROVIDERS, Fault, FaultBoard, check_fault
-from devstack.sandbox.inbox import Filter, Inbox
+from devstack.sandbox.inbox import Accepted, Filter, Inbox, Signal
 
 _MAX_LISTED = 1000
+_STREAM_POLL_SECONDS = 1.0  # how soon a stream notices that the sandbox stops
 
 Document = TypeVar("Document", bound=BaseModel)
 
@@ -64,23 +66,30 @@ class Control:
         return web.json_response({"cleared": self._inbox.clear()})
 
     async def stream_entries(self, request: web.Request) -> web.StreamResponse:
-        """Server-sent events: `message` per entry, `reset` when the reader should load the list again."""
+        """Server-sent events: `message` per entry (`?brief=1`: without its content), `board` when a switch or knob
+        was turned, `reset` before the stream ends because the list has to be loaded again.
+        """
+        brief = request.query.get("brief") == "1"
         response = web.StreamResponse(headers={"Content-Type": "text/event-stream", "Cache-Control": "no-store"})
-        with self._inbox.feed() as feed:
+        with self._inbox.feed() as feed, contextlib.suppress(ConnectionError):
             await response.prepare(request)
             await response.write(b"retry: 500\n\n")
-            while not self._closing.is_set() and request.transport is not None:
+            while not self._closing.is_set():
                 try:
-                    entry = await asyncio.wait_for(feed.get(), 1.0)
+                    news = await asyncio.wait_for(feed.get(), _STREAM_POLL_SECONDS)
                 except TimeoutError:
                     await response.write(b": still here\n\n")
                     continue
-                if entry is None:
-                    await response.write(b"event: reset\ndata: {}\n\n")
+                await response.write(self._event(news, brief=brief))
+                if news is Signal.RELOAD:
                     break
-                data = json.dumps(self._inbox.document(entry))
-                await response.write(f"event: message\nid: {entry.id}\ndata: {data}\n\n".encode())
         return response
+
+    def _event(self, news: Accepted | Signal, *, brief: bool) -> bytes:
+        if isinstance(news, Signal):
+            return b"event: board\ndata: {}\n\n" if news is Signal.BOARD else b"event: reset\ndata: {}\n\n"
+        document = self._inbox.document(news) if not brief else {"id": news.id, "channel": news.channel}
+        return f"event: message\nid: {news.id}\ndata: {json.dumps(document)}\n\n".encode()
 
     async def list_providers(self, _request: web.Request) -> web.Response:
         items = [{"name": name, "enabled": self._board.is_enabled(name)} for name in PROVIDERS]
@@ -90,6 +99,7 @@ class Control:
         provider = _provider(request, PROVIDERS)
         switch = await _body(request, Switch)
         self._board.enable(provider, switch.enabled)
+        self._inbox.announce(Signal.BOARD)
         return web.json_response({"name": provider, "enabled": switch.enabled})
 
     async def list_faults(self, _request: web.Request) -> web.Response:
@@ -103,6 +113,7 @@ class Control:
         except ValueError as error:
             raise _problem(422, "The document is not valid", str(error)) from None
         self._board.set(provider, request.match_info.get("recipient"), fault)
+        self._inbox.announce(Signal.BOARD)
         return web.json_response(fault.model_dump(exclude_defaults=True))
 
     async def clear_faults(self, request: web.Request) -> web.Response:
@@ -110,6 +121,7 @@ class Control:
             self._board.clear(_provider(request, FAULTABLE), request.match_info.get("recipient"))
         else:
             self._board.clear()
+        self._inbox.announce(Signal.BOARD)
         return web.Response(status=204)
 
 

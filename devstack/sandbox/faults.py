@@ -151,10 +151,9 @@ class FaultBoard:
         self._faults[place] = _SetFault(fault, Random(seed))  # noqa: S311 - chance, not secrecy
 
     def clear(self, provider: str | None = None, recipient: str | None = None) -> None:
-        """Without a provider all faults and switches; with one its own fault, or one recipient's."""
+        """Without a provider all faults; with one its own fault, or one recipient's. Switches stay as they are."""
         if provider is None:
             self._faults.clear()
-            self._disabled.clear()
         else:
             self._faults.pop((provider, _folded(recipient)), None)
 

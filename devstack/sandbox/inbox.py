@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from enum import Enum
 from functools import cached_property
 from typing import Any
 from uuid import uuid4
@@ -42,6 +43,13 @@ class Accepted:
         return self.parse()
 
 
+class Signal(Enum):
+    """What else a viewer hears besides messages."""
+
+    RELOAD = "reload"  # the list has changed as a whole, or this viewer was too slow: load it again
+    BOARD = "board"  # a switch or a fault knob was turned
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Filter:
     """Every field that is given has to match; `since` is in seconds since the epoch."""
@@ -72,7 +80,7 @@ class Inbox:
         self._bytes = 0
         self._by_key: OrderedDict[tuple[str, str], int] = OrderedDict()
         self._accepted: Counter[str] = Counter()
-        self._feeds: set[asyncio.Queue[Accepted | None]] = set()
+        self._feeds: set[asyncio.Queue[Accepted | Signal]] = set()
 
     def add(self, entry: Accepted) -> None:
         self._entries[entry.id] = entry
@@ -82,7 +90,7 @@ class Inbox:
             self._count(_identity(entry.key, entry.to))
         while len(self._entries) > self._max_entries or (self._bytes > self._max_bytes and len(self._entries) > 1):
             self._bytes -= self._entries.popitem(last=False)[1].size
-        self._publish(entry)
+        self.announce(entry)
 
     def _count(self, identity: tuple[str, str]) -> None:
         self._by_key[identity] = self._by_key.get(identity, 0) + 1
@@ -90,14 +98,15 @@ class Inbox:
         if len(self._by_key) > _KEYS_REMEMBERED:
             self._by_key.popitem(last=False)
 
-    def _publish(self, entry: Accepted | None) -> None:
+    def announce(self, news: Accepted | Signal) -> None:
+        """Tell every viewer; one that lags too far behind is cut off with RELOAD."""
         for feed in list(self._feeds):
             if feed.full():
                 self._feeds.discard(feed)
                 feed.get_nowait()
-                feed.put_nowait(None)
+                feed.put_nowait(Signal.RELOAD)
             else:
-                feed.put_nowait(entry)
+                feed.put_nowait(news)
 
     def find(self, wanted: Filter, limit: int = 100) -> list[Accepted]:
         """The newest first."""
@@ -137,13 +146,13 @@ class Inbox:
         self._by_key.clear()
         self._accepted.clear()
         self._bytes = 0
-        self._publish(None)
+        self.announce(Signal.RELOAD)
         return cleared
 
     @contextmanager
-    def feed(self) -> Iterator[asyncio.Queue[Accepted | None]]:
-        """Entries as they come; None says: load everything again (cleared, or this reader was too slow)."""
-        feed: asyncio.Queue[Accepted | None] = asyncio.Queue(_FEED_SIZE)
+    def feed(self) -> Iterator[asyncio.Queue[Accepted | Signal]]:
+        """Entries and signals as they come; nothing comes after a RELOAD that was meant for a slow viewer."""
+        feed: asyncio.Queue[Accepted | Signal] = asyncio.Queue(_FEED_SIZE)
         self._feeds.add(feed)
         try:
             yield feed

@@ -14,6 +14,7 @@ from devstack.sandbox.gate import Gate
 from devstack.sandbox.google_oauth import TOKEN_PATH, ServiceAccount, TokenEndpoint
 from devstack.sandbox.inbox import Inbox
 from devstack.sandbox.meta import VERSION, Meta, MetaPhoneNumber
+from devstack.sandbox.page import Page
 from devstack.sandbox.profiles import Profiles
 from devstack.sandbox.smtp import SmtpServer
 from devstack.sandbox.twilio import Twilio, TwilioAccount
@@ -101,6 +102,7 @@ class Sandbox:
         app.router.add_put("/profiles/{id}", profiles.put)
         app.router.add_delete("/profiles/{id}", profiles.delete)
         Control(self.inbox, self.board, self._closing).add_routes(app)
+        Page(self.inbox, self.board).add_routes(app)
         return app
 
     async def _service_account(self, request: web.Request) -> web.Response:
