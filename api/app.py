@@ -6,9 +6,10 @@ from typing import Any
 
 from fastapi import APIRouter, FastAPI
 
-from api.authentication import PROTECTED, BearerToken, DocumentedToken
+from api.authentication import PROTECTED, BearerToken, DocumentedToken, usable_token
 from api.context import ApiContext, State
 from api.limits import BodyLimit
+from api.metrics import RequestMetrics
 from api.problems import (
     ENCODED_BODY,
     INTERNAL,
@@ -21,7 +22,7 @@ from api.problems import (
     problem_responses,
     problem_table,
 )
-from api.routes import events, health, messages, notifications, rejected_events
+from api.routes import events, health, messages, notifications, recipients, rejected_events, suppressions
 from notifications.settings import Settings
 
 OpenContext = Callable[[Settings], AbstractAsyncContextManager[ApiContext]]
@@ -37,7 +38,7 @@ Every error is a problem document (RFC 9457):
 def _v1() -> APIRouter:
     everywhere = problem_responses(UNAUTHORIZED, TOO_LARGE, ENCODED_BODY, REQUEST_TIMEOUT, INTERNAL, UNAVAILABLE)
     router = APIRouter(prefix=PROTECTED, dependencies=[DocumentedToken], responses=everywhere)
-    for routes in (events, notifications, messages, rejected_events):
+    for routes in (events, notifications, messages, recipients, suppressions, rejected_events):
         router.include_router(routes.router)
     return router
 
@@ -59,7 +60,8 @@ def create_app(settings: Settings, open_context: OpenContext) -> FastAPI:
         redoc_url=None,
     )
     app.add_middleware(BodyLimit)
-    app.add_middleware(BearerToken, token=settings.api_token)
+    app.add_middleware(BearerToken, token=usable_token(settings.api_token))
+    app.add_middleware(RequestMetrics)
     install_problem_handlers(app)
     app.include_router(health.router)
     app.include_router(_v1())

@@ -1,6 +1,7 @@
 """Who may call: a bearer token guards everything under /v1, before the body is read."""
 
 import hmac
+from ipaddress import ip_address
 from typing import Annotated
 
 from fastapi import Security
@@ -24,9 +25,17 @@ def _documented(_credentials: Annotated[HTTPAuthorizationCredentials | None, Sec
 DocumentedToken = Security(_documented)
 
 
+def usable_token(token: SecretStr | None) -> SecretStr | None:
+    """A blank one is none: an empty header would match it."""
+    return token if token is not None and token.get_secret_value().strip() else None
+
+
 def is_loopback(host: str) -> bool:
     """Whether only this machine can reach an address that is listened on."""
-    return host in LOOPBACK_NAMES or host.startswith("127.")
+    try:
+        return host in LOOPBACK_NAMES or ip_address(host).is_loopback
+    except ValueError:
+        return False
 
 
 def _host_name(headers: Headers) -> str:
@@ -39,7 +48,7 @@ class BearerToken:
 
     def __init__(self, app: ASGIApp, token: SecretStr | None) -> None:
         self._app = app
-        self._token = token.get_secret_value().encode() if token is not None else None
+        self._token = token.get_secret_value().strip().encode() if token is not None else None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http" or not self._guards(scope["path"]):

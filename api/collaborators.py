@@ -1,6 +1,6 @@
 """What the API needs of the servers behind it, small enough that memory can stand in (api/memory.py)."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol
@@ -22,22 +22,27 @@ class CatalogueSource(Protocol):
     async def current(self) -> Published: ...
 
 
-class PublishError(Exception):
-    """The broker did not confirm the record; it may have it all the same."""
-
-
 class Publisher(Protocol):
-    async def publish(self, topic: str, key: str | None, value: bytes, headers: Mapping[str, str]) -> tuple[int, int]:
+    """`bridge.producer.EventProducer`, or memory."""
+
+    async def produce(
+        self, topic: str, key: str | bytes | None, value: bytes, headers: Sequence[tuple[str, bytes]] = ()
+    ) -> tuple[int, int]:
         """Wait for the delivery report; returns partition and offset.
 
         Raises:
-            PublishError: no confirmation came; sending it again is safe, since its id stays the same.
+            bridge.producer.ProduceError: no confirmation came; sending it again is safe, since its id stays the same.
 
         """
         ...
 
-    async def check(self) -> str:
-        """One line about the broker; raises PublishError unless it answers."""
+    async def check(self, *, within: float = 5.0) -> set[str]:
+        """The names of the topics there are; `within` is in seconds.
+
+        Raises:
+            bridge.producer.ProduceError: no broker answers.
+
+        """
         ...
 
 

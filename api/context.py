@@ -12,6 +12,7 @@ from api.links import Links
 from notifications.database import Sessions, transaction
 from notifications.events import Interpreter
 from notifications.ledger import Ledger
+from notifications.profiles.profile import ProfileSource
 from notifications.settings import Settings
 
 
@@ -24,6 +25,7 @@ class ApiContext:
     catalogue: CatalogueSource
     interpreter: Interpreter
     ledger: Ledger
+    profiles: ProfileSource
     publisher: Publisher
     workflows: Workflows
     links: Links

@@ -5,12 +5,12 @@ from uuid import UUID
 
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from api.collaborators import PublishError
 from api.context import ApiContext
 from api.links import Links
 from api.problems import BAD_REQUEST, EVENT_REJECTED, ID_REUSED, TOO_LARGE, UNAVAILABLE, ProblemError
 from api.schemas.events import EventAccepted, EventAnswer, EventLinks
 from api.schemas.notifications import NotificationDetail
+from bridge.producer import ProduceError
 from notifications.events import (
     MAX_RECORD_BYTES,
     CloudEvent,
@@ -26,25 +26,25 @@ from notifications.events.topics import topic_for
 from notifications.queries import views
 from notifications.statuses import NotificationType
 
-CONTENT_TYPE = "application/cloudevents+json"
+HEADERS = (("content-type", b"application/cloudevents+json"),)
 
 
 async def accept_event(context: ApiContext, body: bytes, idempotency_key: str | None) -> EventAccepted:
     """Answer once the broker has it; sending the same event again is safe."""
     try:
         value = _with_id(body, idempotency_key)
-        headers = {"content-type": CONTENT_TYPE}
-        event = parse(Record(value=value, headers=(("content-type", CONTENT_TYPE.encode()),)))
+        event = parse(Record(value=value, headers=HEADERS))
         intent = context.interpreter.interpret(event, await context.catalogue.current(), topic=None)
     except RejectedError as error:
         raise _rejected(error) from None
     await _refuse_reused_id(context, event)
     topic, key = _topic(intent), event.partitionkey or event.recipient
-    if len(value) + len((key or "").encode()) + len("content-type" + CONTENT_TYPE) > MAX_RECORD_BYTES:
-        raise ProblemError(TOO_LARGE, f"an event has at most {MAX_RECORD_BYTES} bytes", reason=RejectReason.TOO_LARGE)
+    size = Record(key=key.encode() if key else None, value=value, headers=HEADERS).size
+    if size > MAX_RECORD_BYTES:
+        raise ProblemError(TOO_LARGE, f"the record would have {size} bytes; at most {MAX_RECORD_BYTES} are taken")
     try:
-        partition, offset = await context.publisher.publish(topic, key, value, headers)
-    except PublishError as error:
+        partition, offset = await context.publisher.produce(topic, key, value, HEADERS)
+    except ProduceError as error:
         detail = "Kafka did not confirm the event: send it again with the same id"
         raise ProblemError(UNAVAILABLE, detail, headers={"Retry-After": "5"}) from error
     return _accepted(event, topic, partition, offset, context.links)

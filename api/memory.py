@@ -1,13 +1,14 @@
 """Collaborators without servers: they keep what they were asked, and answer as they were told."""
 
 import difflib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from uuid import UUID
 
 from typing_extensions import override
 
 from api.collaborators import CatalogueSource, CommandOutcome, MessageCommand, Published, Publisher, Workflows
+from bridge.topics import all_topics
 from notifications.catalogue.definition import Category, Definition
 from notifications.statuses import NotificationType
 
@@ -39,30 +40,33 @@ class MemoryCatalogue(CatalogueSource, Published):
 @dataclass(frozen=True, slots=True)
 class PublishedRecord:
     topic: str
-    key: str | None
+    key: str | bytes | None
     value: bytes
-    headers: Mapping[str, str]
+    headers: tuple[tuple[str, bytes], ...]
 
 
 @dataclass(slots=True)
 class MemoryPublisher(Publisher):
-    """`failure` is raised instead of taking the record."""
+    """`failure` is raised instead of taking the record; `topics` are those that exist."""
 
     records: list[PublishedRecord] = field(default_factory=list)
     failure: Exception | None = None
+    topics: set[str] = field(default_factory=lambda: set(all_topics()))
 
     @override
-    async def publish(self, topic: str, key: str | None, value: bytes, headers: Mapping[str, str]) -> tuple[int, int]:
+    async def produce(
+        self, topic: str, key: str | bytes | None, value: bytes, headers: Sequence[tuple[str, bytes]] = ()
+    ) -> tuple[int, int]:
         if self.failure is not None:
             raise self.failure
-        self.records.append(PublishedRecord(topic, key, value, headers))
+        self.records.append(PublishedRecord(topic, key, value, tuple(headers)))
         return 0, len(self.records) - 1
 
     @override
-    async def check(self) -> str:
+    async def check(self, *, within: float = 5.0) -> set[str]:
         if self.failure is not None:
             raise self.failure
-        return "in memory"
+        return self.topics
 
 
 @dataclass(slots=True)

@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Annotated, Any, Generic, TypeVar
 
 from fastapi import Query
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, ConfigDict, Field
 
 from api.problems import BAD_REQUEST, ProblemError
 
@@ -15,7 +15,9 @@ Item = TypeVar("Item")
 
 
 class Page(BaseModel, Generic[Item]):
-    """Newest first."""
+    """Some of a list, and where it goes on."""
+
+    model_config = ConfigDict(json_schema_extra={"description": "Some of a list, and where it goes on."})
 
     items: list[Item]
     next: str | None = Field(

@@ -73,6 +73,8 @@ class CloudEvent(BaseModel):
 
 
 class EventLinks(BaseModel):
+    """Where to follow it."""
+
     notification: str
     explain: str = Field(description="GET /v1/events for this event.")
     workflow: str

@@ -160,6 +160,8 @@ class MessageView(BaseModel):
 
 
 class NotificationLinks(BaseModel):
+    """Where to look further."""
+
     self: str
     workflow: str = Field(description="The workflow in the Temporal UI.")
 
@@ -219,6 +221,8 @@ class NotificationDetail(NotificationSummary):
 
 
 class RescheduleRequest(BaseModel):
+    """When instead."""
+
     model_config = ConfigDict(
         extra="forbid", json_schema_extra={"examples": [{"not_before": "2026-12-01T09:00:00+01:00"}]}
     )
@@ -227,6 +231,8 @@ class RescheduleRequest(BaseModel):
 
 
 class CancelledMessage(BaseModel):
+    """Whether the cancel was in time for one message."""
+
     seq: int
     answer: str = Field(description="`cancelled`, or `too_late`: its call had begun or it had already ended.")
 
@@ -252,6 +258,8 @@ class CancelAnswer(BaseModel):
 
 
 class RetryRequest(BaseModel):
+    """How to retry."""
+
     model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"accept_duplicate": False}]})
 
     accept_duplicate: bool = Field(
@@ -260,6 +268,8 @@ class RetryRequest(BaseModel):
 
 
 class RerouteRequest(BaseModel):
+    """Where to."""
+
     model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"channel": "sms"}]})
 
     channel: Channel = Field(description="Where to send it instead.")

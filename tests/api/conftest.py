@@ -12,6 +12,7 @@ from api.memory import MemoryCatalogue, MemoryPublisher, MemoryWorkflows
 from notifications.database import Sessions
 from notifications.events import Interpreter
 from notifications.ledger import Ledger
+from notifications.profiles.source import build_profile_source
 from notifications.settings import Settings
 from tests.api.support import HASH_KEY, TOKEN, client_of, definitions
 
@@ -41,6 +42,7 @@ def context(
         catalogue=MemoryCatalogue(definitions()),
         interpreter=Interpreter(),
         ledger=Ledger(sessions, process="api-test"),
+        profiles=build_profile_source(settings, sessions),
         publisher=publisher,
         workflows=workflows,
         links=Links("http://api.test", "http://ui.test", "default"),

@@ -38,7 +38,7 @@ async def client_of(context: ApiContext, *, token: str | None = TOKEN) -> AsyncI
     async with app.router.lifespan_context(app) as state:
 
         async def with_state(scope: Scope, receive: Receive, send: Send) -> None:
-            await app({**scope, "state": dict(state)}, receive, send)
+            await app({**scope, "state": dict(state or {})}, receive, send)
 
         transport = ASGITransport(with_state, raise_app_exceptions=False)
         headers = {"Authorization": f"Bearer {token}"} if token else {}

@@ -1,0 +1,132 @@
+"""The workflows behind a Temporal server."""
+
+import asyncio
+from datetime import timedelta
+from uuid import UUID
+
+from temporalio.client import Client, WorkflowUpdateFailedError, WorkflowUpdateRPCTimeoutOrCancelledError
+from temporalio.common import (
+    Priority,
+    SearchAttributePair,
+    TypedSearchAttributes,
+    WorkflowIDConflictPolicy,
+    WorkflowIDReusePolicy,
+)
+from temporalio.exceptions import FailureError, WorkflowAlreadyStartedError
+from temporalio.service import RPCError, RPCStatusCode
+from typing_extensions import override
+
+from activities.temporal import NOTIFICATION_TYPE, notification_workflow_id, orchestrator_queue, priority_key
+from api.collaborators import (
+    CommandName,
+    CommandOutcome,
+    CommandRefusedError,
+    MessageCommand,
+    NoWorkerError,
+    WorkflowGoneError,
+    Workflows,
+    WorkflowsUnavailableError,
+)
+from notifications.statuses import NotificationType
+from workflows.commands import CommandResult, RerouteCommand, RetryCommand, SkipCommand
+from workflows.resend import ResendInput, ResendWorkflow
+
+ANSWER_WITHIN = timedelta(seconds=10)
+_CHECK_WITHIN = timedelta(seconds=2)
+
+
+def _translated(error: RPCError) -> Exception:
+    if error.status is RPCStatusCode.NOT_FOUND:
+        return WorkflowGoneError("no such workflow is running")
+    return WorkflowsUnavailableError(error.status.name)
+
+
+class TemporalWorkflows(Workflows):
+    """`answer_within` bounds every call, the worker's part included."""
+
+    def __init__(self, client: Client, *, answer_within: timedelta = ANSWER_WITHIN) -> None:
+        self._client = client
+        self._answer_within = answer_within
+
+    @override
+    async def wake(self, notification_id: UUID, signal: str) -> None:
+        handle = self._client.get_workflow_handle(notification_workflow_id(notification_id))
+        try:
+            await handle.signal(signal, rpc_timeout=self._answer_within)
+        except RPCError as error:
+            raise _translated(error) from error
+        except RuntimeError as error:
+            raise WorkflowsUnavailableError("no connection") from error
+
+    @override
+    async def command(self, notification_id: UUID, command: MessageCommand) -> CommandOutcome:
+        try:
+            async with asyncio.timeout(self._answer_within.total_seconds()):
+                result = await self._update(notification_id, command)
+        except WorkflowUpdateFailedError as error:
+            raise CommandRefusedError(_reason(error)) from error
+        except (TimeoutError, WorkflowUpdateRPCTimeoutOrCancelledError) as error:
+            _ = await self.check()  # a server that is away looks the same until it is asked
+            raise NoWorkerError("no answer in time") from error
+        except RPCError as error:
+            raise _translated(error) from error
+        except RuntimeError as error:
+            raise WorkflowsUnavailableError("no connection") from error
+        return CommandOutcome(result.seq, result.status, result.round)
+
+    async def _update(self, notification_id: UUID, command: MessageCommand) -> CommandResult:
+        handle = self._client.get_workflow_handle(notification_workflow_id(notification_id))
+        result: CommandResult = await handle.execute_update(
+            command.name.value, _argument(command), result_type=CommandResult, rpc_timeout=self._answer_within
+        )
+        return result
+
+    @override
+    async def resend(
+        self, notification_id: UUID, notification_type: NotificationType, *, seq: int, round_number: int
+    ) -> None:
+        try:
+            await self._client.start_workflow(
+                ResendWorkflow.run,
+                ResendInput(str(notification_id), seq, round_number),
+                id=f"{notification_workflow_id(notification_id)}-resend-{seq}-{round_number}",
+                task_queue=orchestrator_queue(notification_type),
+                id_reuse_policy=WorkflowIDReusePolicy.REJECT_DUPLICATE,
+                id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
+                priority=Priority(priority_key=priority_key(notification_type)),
+                search_attributes=TypedSearchAttributes(
+                    [SearchAttributePair(NOTIFICATION_TYPE, notification_type.value)]
+                ),
+                static_summary=f"message {seq} once more, a duplicate accepted",
+                rpc_timeout=self._answer_within,
+            )
+        except WorkflowAlreadyStartedError:
+            return
+        except RPCError as error:
+            raise WorkflowsUnavailableError(error.status.name) from error
+        except RuntimeError as error:
+            raise WorkflowsUnavailableError("no connection") from error
+
+    @override
+    async def check(self) -> str:
+        try:
+            serving = await self._client.service_client.check_health(timeout=_CHECK_WITHIN)
+        except (RPCError, RuntimeError) as error:
+            raise WorkflowsUnavailableError("no answer") from error
+        if not serving:
+            raise WorkflowsUnavailableError("not serving")
+        return f"serving namespace {self._client.namespace}"
+
+
+def _argument(command: MessageCommand) -> RetryCommand | SkipCommand | RerouteCommand:
+    if command.channel is not None:
+        return RerouteCommand(command.seq, command.channel)
+    return RetryCommand(command.seq) if command.name is CommandName.RETRY else SkipCommand(command.seq)
+
+
+def _reason(error: WorkflowUpdateFailedError) -> str:
+    """The innermost message: our own, from the validator or the ledger, without personal data."""
+    cause: BaseException = error.cause
+    while isinstance(cause, FailureError) and isinstance(cause.cause, FailureError):
+        cause = cause.cause
+    return cause.message if isinstance(cause, FailureError) else "refused"
