@@ -16,7 +16,7 @@ from devstack.health import wait_until_healthy
 from devstack.kafka_properties import LOG4J, server_properties
 from devstack.maven import remembered_class_path
 from devstack.ports import HOST, free_ports
-from devstack.processes import Command, GuardedProcess, Sink
+from devstack.processes import Command, GuardedProcess, Spawner
 
 PARTITIONS = 4
 _ROOT = Path(__file__).resolve().parent.parent
@@ -49,12 +49,12 @@ class NoKafkaError(Exception):
     """Apache Kafka cannot be had here; the message is the reason."""
 
 
-async def _class_path(sink: Sink) -> str:
+async def _class_path(spawner: Spawner) -> str:
     known = remembered_class_path()
     if known is not None:
         return known
-    sink("kafka", "asking the Maven repository for Apache Kafka's jars (44 MB the first time, then never again)")
-    finder = await GuardedProcess.start(
+    spawner.say("kafka", "asking the Maven repository for Apache Kafka's jars (44 MB the first time, then never again)")
+    finder = await spawner.start(
         Command(name="kafka", argv=(sys.executable, "-m", "devstack.maven"), cwd=_ROOT, grace_seconds=1)
     )
     try:
@@ -116,7 +116,7 @@ def _write_files(folder: Path, port: int, *, auto_create: bool) -> None:
 
 
 async def start_kafka(
-    folder: Path, port: int, sink: Sink, *, topics: Sequence[str], auto_create: bool = False
+    folder: Path, port: int, spawner: Spawner, *, topics: Sequence[str], auto_create: bool = False
 ) -> KafkaServer:
     """Serve Kafka on loopback with its data in the (not yet existing) `folder`.
 
@@ -127,11 +127,11 @@ async def start_kafka(
 
     """
     try:
-        class_path, java = await _class_path(sink), _java()
+        class_path, java = await _class_path(spawner), _java()
     except NoKafkaError as error:
-        return await start_builtin(sink, topics=topics, reason=str(error))
+        return await start_builtin(spawner, topics=topics, reason=str(error))
     _write_files(folder, port, auto_create=auto_create)
-    process = await GuardedProcess.start(
+    process = await spawner.start(
         Command(
             name="kafka",
             argv=(
@@ -140,14 +140,13 @@ async def start_kafka(
             ),
             cwd=folder,
             remove=folder,
-        ),
-        sink,
+        )
     )
     await wait_until_healthy(process, lambda: _answers(port), timeout_seconds=_START_SECONDS, advice=_ADVICE)
     return KafkaServer(process, f"{HOST}:{port}")
 
 
-async def start_builtin(sink: Sink, *, topics: Sequence[str], reason: str) -> KafkaServer:
+async def start_builtin(spawner: Spawner, *, topics: Sequence[str], reason: str) -> KafkaServer:
     """Start librdkafka's built-in cluster.
 
     Raises:
@@ -155,8 +154,8 @@ async def start_builtin(sink: Sink, *, topics: Sequence[str], reason: str) -> Ka
 
     """
     wanted = [f"{topic}:{PARTITIONS}" for topic in topics]
-    process = await GuardedProcess.start(
-        Command(name="kafka", argv=(sys.executable, "-m", "devstack.mock_kafka", *wanted), cwd=_ROOT), sink
+    process = await spawner.start(
+        Command(name="kafka", argv=(sys.executable, "-m", "devstack.mock_kafka", *wanted), cwd=_ROOT)
     )
 
     async def has_address() -> bool:

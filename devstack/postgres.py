@@ -13,7 +13,7 @@ import psycopg
 
 from devstack.health import wait_until_healthy
 from devstack.ports import HOST
-from devstack.processes import Command, GuardedProcess, Sink, StackError
+from devstack.processes import Command, GuardedProcess, Spawner, StackError
 
 _ADVICE = "its log is above and in .tidings/logs/postgres.log"
 _UNPRIVILEGED = "nobody"
@@ -66,7 +66,11 @@ def _prepare(folder: Path) -> tuple[Path, str | None]:
     return install / "bin", _UNPRIVILEGED
 
 
-async def start_postgres(folder: Path, port: int, sink: Sink) -> PostgresServer:
+def postgres_url(port: int) -> str:
+    return f"postgresql://postgres@{HOST}:{port}/postgres"
+
+
+async def start_postgres(folder: Path, port: int, spawner: Spawner) -> PostgresServer:
     """Make a cluster in the (not yet existing) `folder` below a world-reachable one, and serve it.
 
     Raises:
@@ -76,7 +80,7 @@ async def start_postgres(folder: Path, port: int, sink: Sink) -> PostgresServer:
     binaries, user = await asyncio.to_thread(_prepare, folder)
     data = folder / "data"
     environment = {**os.environ, "LC_ALL": "C", "TZ": "UTC"}
-    initdb = await GuardedProcess.start(
+    initdb = await spawner.start(
         Command(
             name="postgres",
             argv=(
@@ -87,13 +91,12 @@ async def start_postgres(folder: Path, port: int, sink: Sink) -> PostgresServer:
             cwd=folder,
             user=user,
             grace_seconds=2,
-        ),
-        sink,
+        )
     )
     status = await initdb.wait()
     if status:
         raise StackError(f"initdb ended with status {status}: {initdb.last_words()}")
-    process = await GuardedProcess.start(
+    process = await spawner.start(
         Command(
             name="postgres",
             argv=(
@@ -106,10 +109,9 @@ async def start_postgres(folder: Path, port: int, sink: Sink) -> PostgresServer:
             # Its backends leave its process group, so it has to end them itself: fast, then immediate shut-down.
             stop_signals=("INT", "QUIT"),
             remove=folder,
-        ),
-        sink,
+        )
     )
-    url = f"postgresql://postgres@{HOST}:{port}/postgres"
+    url = postgres_url(port)
     await wait_until_healthy(process, lambda: _accepts(url), timeout_seconds=_START_SECONDS, advice=_ADVICE)
     return PostgresServer(process, url)
 

@@ -33,12 +33,8 @@ class Command:
     remove: Path | None = None  # a folder that goes with the process, even if we are killed
 
 
-def _ignore(_name: str, _line: str) -> None:
-    pass
-
-
 class GuardedProcess:
-    """Made by `start`. `pid` is the command's own, not the guardian's."""
+    """Made by `Spawner.start`. `pid` is the command's own, not the guardian's."""
 
     def __init__(self, command: Command, guardian: asyncio.subprocess.Process, pid: int, sink: Sink) -> None:
         self.name = command.name
@@ -50,7 +46,7 @@ class GuardedProcess:
         self._output = asyncio.create_task(self._read_output())
 
     @classmethod
-    async def start(cls, command: Command, sink: Sink = _ignore) -> "GuardedProcess":
+    async def start(cls, command: Command, sink: Sink) -> "GuardedProcess":
         """Start the guardian and the command.
 
         Raises:
@@ -136,3 +132,25 @@ class GuardedProcess:
             with suppress(ConnectionError):
                 lifeline.write(order)
             lifeline.close()
+
+
+class Spawner:
+    """Starts processes and knows them all, so that none is forgotten when a start is cancelled half way."""
+
+    def __init__(self, sink: Sink) -> None:
+        self.say = sink
+        self._processes: list[GuardedProcess] = []
+
+    async def start(self, command: Command) -> GuardedProcess:
+        """As `GuardedProcess.start`."""
+        process = await GuardedProcess.start(command, self.say)
+        self._processes = [known for known in self._processes if known.running] + [process]
+        return process
+
+    async def stop_all(self) -> None:
+        """Stop what still runs, all at the same time."""
+        await asyncio.gather(*(process.stop() for process in self._processes))
+
+    def kill_all(self) -> None:
+        for process in self._processes:
+            process.kill()

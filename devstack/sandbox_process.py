@@ -7,7 +7,7 @@ from pathlib import Path
 
 from devstack.health import http_answers, wait_until_healthy
 from devstack.ports import HOST
-from devstack.processes import Command, GuardedProcess, Sink
+from devstack.processes import Command, GuardedProcess, Spawner
 
 _ROOT = Path(__file__).resolve().parent.parent
 _START_SECONDS = 30
@@ -21,7 +21,7 @@ class SandboxServer:
 
 
 async def start_sandbox(
-    http_port: int, smtp_port: int, sink: Sink, *, env: Mapping[str, str] | None = None
+    http_port: int, smtp_port: int, spawner: Spawner, *, env: Mapping[str, str] | None = None
 ) -> SandboxServer:
     """Serve the providers' protocols and the inbox on loopback.
 
@@ -30,8 +30,8 @@ async def start_sandbox(
 
     """
     ports = ("--http-port", str(http_port), "--smtp-port", str(smtp_port))
-    process = await GuardedProcess.start(
-        Command(name="sandbox", argv=(sys.executable, "-m", "devstack.sandbox", *ports), env=env, cwd=_ROOT), sink
+    process = await spawner.start(
+        Command(name="sandbox", argv=(sys.executable, "-m", "devstack.sandbox", *ports), env=env, cwd=_ROOT)
     )
     url = f"http://{HOST}:{http_port}"
     await wait_until_healthy(

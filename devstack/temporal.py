@@ -15,7 +15,7 @@ from temporalio.service import RPCError
 
 from devstack.health import wait_until_healthy
 from devstack.ports import HOST
-from devstack.processes import Command, GuardedProcess, Sink, StackError
+from devstack.processes import Command, GuardedProcess, Spawner, StackError
 
 NAMESPACE = "default"
 _START_SECONDS = 60  # the SDK's own 5 s is too short on a loaded machine
@@ -60,7 +60,7 @@ def attribute_type(key: SearchAttributeKey[Any]) -> str:
 
 
 async def start_temporal(
-    port: int, sink: Sink, *, ui_port: int | None, search_attributes: Sequence[SearchAttributeKey[Any]]
+    port: int, spawner: Spawner, *, ui_port: int | None, search_attributes: Sequence[SearchAttributeKey[Any]]
 ) -> TemporalServer:
     """Serve the namespace `default` on loopback; `ui_port` None means without the UI.
 
@@ -69,7 +69,7 @@ async def start_temporal(
 
     """
     ui = ("--headless",) if ui_port is None else ("--ui-port", str(ui_port), "--ui-ip", HOST, "--ui-disable-news-fetch")
-    process = await GuardedProcess.start(
+    process = await spawner.start(
         Command(
             name="temporal",
             argv=(
@@ -82,8 +82,7 @@ async def start_temporal(
                     for part in ("--search-attribute", f"{key.name}={attribute_type(key)}")
                 ),
             ),
-        ),
-        sink,
+        )
     )
     address = f"{HOST}:{port}"
     wanted = {key.name for key in search_attributes}

@@ -19,6 +19,7 @@ from activities.temporal import SEARCH_ATTRIBUTES
 from devstack.kafka import KafkaServer, start_kafka
 from devstack.ports import free_ports
 from devstack.postgres import start_postgres
+from devstack.processes import Spawner
 from devstack.sandbox_process import SandboxServer, start_sandbox
 from devstack.temporal import start_temporal
 
@@ -44,7 +45,7 @@ async def running_postgres() -> AsyncIterator[str]:
         yield given
         return
     async with _folder() as folder:
-        server = await start_postgres(folder / "postgres", free_ports(1)[0], _keep)
+        server = await start_postgres(folder / "postgres", free_ports(1)[0], Spawner(_keep))
         try:
             yield server.url
         finally:
@@ -54,7 +55,7 @@ async def running_postgres() -> AsyncIterator[str]:
 @asynccontextmanager
 async def running_temporal() -> AsyncIterator[str]:
     """host:port of a Temporal server with the search attributes registered."""
-    server = await start_temporal(free_ports(1)[0], _keep, ui_port=None, search_attributes=SEARCH_ATTRIBUTES)
+    server = await start_temporal(free_ports(1)[0], Spawner(_keep), ui_port=None, search_attributes=SEARCH_ATTRIBUTES)
     try:
         yield server.address
     finally:
@@ -65,7 +66,7 @@ async def running_temporal() -> AsyncIterator[str]:
 async def running_kafka() -> AsyncIterator[KafkaServer]:
     """Apache Kafka, or the built-in cluster with the reason in `fallback`; both make topics when first named."""
     async with _folder() as folder:
-        server = await start_kafka(folder / "kafka", free_ports(1)[0], _keep, topics=(), auto_create=True)
+        server = await start_kafka(folder / "kafka", free_ports(1)[0], Spawner(_keep), topics=(), auto_create=True)
         try:
             yield server
         finally:
@@ -76,7 +77,7 @@ async def running_kafka() -> AsyncIterator[KafkaServer]:
 async def running_sandbox() -> AsyncIterator[SandboxServer]:
     """The provider servers with their inbox."""
     http_port, smtp_port = free_ports(2)
-    server = await start_sandbox(http_port, smtp_port, _keep)
+    server = await start_sandbox(http_port, smtp_port, Spawner(_keep))
     try:
         yield server
     finally:

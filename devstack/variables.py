@@ -1,0 +1,68 @@
+"""The variables that the applications of the stack run with."""
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+from devstack.ports import HOST
+from devstack.state import Endpoints, kept_secret
+
+MAX_RETRY_FOR = "20s"  # so that a delivery gets stuck while one watches
+GIVEN_SERVERS = {
+    "postgres": "TIDINGS_DATABASE_URL",
+    "temporal": "TEMPORAL_ADDRESS",
+    "kafka": "KAFKA_BOOTSTRAP_SERVERS",
+}
+# An account of the user's own is recognised by any of these; every other provider is the sandbox's.
+_ACCOUNTS: Mapping[str, tuple[str, ...]] = {
+    "smtp": ("TIDINGS_SMTP__HOST",),
+    "fcm": ("TIDINGS_FCM__CREDENTIALS", "TIDINGS_FCM__CREDENTIALS_FILE"),
+    "twilio": ("TIDINGS_TWILIO__ACCOUNT_SID",),
+    "meta": ("TIDINGS_META__PHONE_NUMBER_ID",),
+}
+
+
+def given_servers(environ: Mapping[str, str]) -> dict[str, str]:
+    """The servers that the environment names, which the stack neither starts nor changes."""
+    return {server: environ[name] for server, name in GIVEN_SERVERS.items() if environ.get(name)}
+
+
+def own_accounts(environ: Mapping[str, str]) -> list[str]:
+    """The providers for which the user configured an account of their own."""
+    return [provider for provider, names in _ACCOUNTS.items() if any(environ.get(name) for name in names)]
+
+
+def stack_variables(endpoints: Endpoints, *, state: Path, environ: Mapping[str, str] = os.environ) -> dict[str, str]:
+    """Every variable that the stack sets; one that the user set keeps the user's value."""
+    variables = {
+        "TIDINGS_DATABASE_URL": endpoints.postgres,
+        "TEMPORAL_ADDRESS": endpoints.temporal,
+        "KAFKA_BOOTSTRAP_SERVERS": endpoints.kafka,
+        "TIDINGS_TEMPORAL_UI_URL": endpoints.temporal_ui,
+        "TIDINGS_PUBLIC_URL": endpoints.api,
+        "TIDINGS_API_TOKEN": kept_secret(state, "api-token"),
+        "TIDINGS_HASH_KEY": kept_secret(state, "hash-key"),
+        "TIDINGS_MAX_RETRY_FOR": MAX_RETRY_FOR,
+        "TIDINGS_LOG_FORMAT": "console",
+        "TIDINGS_SMTP__FROM_ADDRESS": "Acme <hello@acme.example>",
+    }
+    chosen = {name: environ.get(name) or value for name, value in variables.items()}
+    # Providers without an account of the user's own are the sandbox's; one that has it sends only to
+    # TIDINGS_DEV_ALLOW_RECIPIENTS (notifications/providers/development.py).
+    return chosen | {
+        "TIDINGS_API_HOST": HOST,
+        "TIDINGS_API_PORT": endpoints.api.rsplit(":", 1)[1],
+        "TIDINGS_DEV_SANDBOX_URL": endpoints.sandbox,
+        "TIDINGS_DEV_SANDBOX_SMTP_PORT": endpoints.smtp.rsplit(":", 1)[1],
+    }
+
+
+def process_environment(
+    variables: Mapping[str, str], *, state: Path, environ: Mapping[str, str] = os.environ
+) -> dict[str, str]:
+    """The whole environment of an application process."""
+    merged = {**environ, **variables, "PYTHONUNBUFFERED": "1"}
+    if merged.pop("PYTHONDONTWRITEBYTECODE", None) and "PYTHONPYCACHEPREFIX" not in merged:
+        # Without compiled code each process takes twice as long to start: keep it, but out of the tree.
+        merged["PYTHONPYCACHEPREFIX"] = str(state / "pycache")
+    return merged
