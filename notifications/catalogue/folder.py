@@ -73,7 +73,7 @@ def read_folder(root: Path) -> Folder:
     templates = _subfolders(root / TEMPLATES_FOLDER)
     if not entries and not templates:
         raise CatalogueError([Problem(root.as_posix(), 1, "holds no definition: `tidings new EVENT` writes one")])
-    categories_read = _collect(folder, partial(_read_categories, root / "categories.yaml", folder))
+    categories_read = _collect(folder, partial(read_categories, root / "categories.yaml", folder))
     for entry in entries:
         _collect(folder, partial(_read_definition, entry, folder, categories_read=categories_read))
     for entry in templates:
@@ -103,7 +103,13 @@ def _validated(model: type[_Shape], document: Document) -> _Shape:
         raise CatalogueError(problems_of(error, document, model)) from None
 
 
-def _read_categories(path: Path, folder: Folder) -> None:
+def read_categories(path: Path, folder: Folder) -> None:
+    """Fill the folder's categories from categories.yaml.
+
+    Raises:
+        CatalogueError: with every problem of the file.
+
+    """
     document = read_mapping(path)
     problems: list[Problem] = []
     for name, raw in document.value.items():
