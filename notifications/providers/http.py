@@ -44,7 +44,7 @@ class Answer:
     def retry_after(self) -> timedelta | None:
         """How long the vendor asks to wait (RFC 9110 §10.2.3: seconds, or a date by the vendor's own clock)."""
         value = self.headers.get("retry-after", "").strip()
-        if value.isdecimal():
+        if value.isascii() and value.isdecimal():
             return timedelta(seconds=min(int(value), 10**6))
         until = _http_date(value)
         if until is None:

@@ -32,7 +32,8 @@ class Verdict:
             return PermanentDeliveryError(code, self.words, scope=self.scope, disable_address=self.disable_address)
         if self.may_be_accepted:
             return UnknownOutcome(code, self.words)
-        return TransientDeliveryError(code, self.words, retry_after=retry_after or self.retry_after)
+        wait = self.retry_after if retry_after is None else retry_after
+        return TransientDeliveryError(code, self.words, retry_after=wait)
 
 
 def transient(words: str, *, retry_after: timedelta | None = None) -> Verdict:

@@ -1,0 +1,367 @@
+"""Each provider beside a scripted server, in words that one suite can use for all."""
+
+import contextlib
+import json
+import re
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any, Protocol
+from urllib.parse import parse_qsl, urlsplit
+from uuid import UUID
+
+from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from pydantic import SecretStr
+
+from notifications.ids import message_id
+from notifications.providers.base import (
+    Content,
+    EmailContent,
+    ErrorScope,
+    OutgoingMessage,
+    Provider,
+    PushContent,
+    SmsContent,
+    WhatsAppContent,
+)
+from notifications.providers.email.smtp import SmtpProvider
+from notifications.providers.push.fcm import FcmProvider
+from notifications.providers.sms.twilio import TwilioProvider
+from notifications.providers.whatsapp.meta import MetaProvider
+from notifications.settings import FcmSettings, MetaSettings, SmtpSettings, TwilioSettings
+from notifications.statuses import Channel
+from tests.contracts.support.http_server import Misbehaviour, Reply, ScriptedHttp
+from tests.contracts.support.smtp_server import Fault, ScriptedSmtp
+
+ORIGIN = UUID("a56453a4-7db3-5408-8b23-96f8b4313634")
+KEY = message_id(ORIGIN, 1)
+NAME, BODY = "Canary Person", "canary-body-7731"
+_PRIVATE_KEY = rsa.generate_private_key(65537, 2048)
+PEM = _PRIVATE_KEY.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()
+PUBLIC_KEY = _PRIVATE_KEY.public_key()
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """A vendor's answer, and what it must become."""
+
+    answer: Any
+    code: str
+    scope: ErrorScope | None  # None: transient
+    disable: bool = False
+    retry_after: timedelta | None = None
+
+
+class Bench(Protocol):
+    """A provider and its server."""
+
+    provider: Provider
+    channel: Channel
+    address: str
+    refusals: Sequence[Refusal]
+    lost: Sequence[Any]  # answers, or their lack, after which nobody knows
+    hang: Any
+    oversized: Content
+
+    def content(self) -> Content: ...
+    def play(self, *answers: Any) -> None: ...
+    def slots(self) -> list[tuple[str, str]]: ...  # (idempotency key, correlation) of each message written whole
+    def without_server(self) -> Provider: ...  # the provider for an address where nobody listens
+
+
+def outgoing(bench: Bench, **changes: Any) -> OutgoingMessage:
+    given = {
+        "origin_id": ORIGIN,
+        "seq": 1,
+        "attempt": 2,
+        "channel": bench.channel,
+        "address": bench.address,
+        "recipient_name": NAME,
+        "content": bench.content(),
+        "ttl": timedelta(minutes=5),
+    }
+    return OutgoingMessage(**{**given, **changes})
+
+
+class HttpBench:
+    """What the three HTTP vendors have in common."""
+
+    lost = (*(set(Misbehaviour) - {Misbehaviour.HANG, Misbehaviour.TRICKLE}), Reply(500, {}), Reply(503, {}))
+    hang = Misbehaviour.HANG
+    server: ScriptedHttp
+
+    def play(self, *answers: Any) -> None:
+        self.server.script.extend(answers)
+
+
+class FcmBench(HttpBench):
+    channel = Channel.PUSH
+    address = "canary-token-4242"
+    oversized = PushContent("title", "x" * 4096)
+
+    def __init__(self) -> None:
+        self.server = ScriptedHttp(
+            scripted_suffix=":send",
+            accepted=Reply(200, {"name": "projects/p/messages/1"}),
+            elsewhere=Reply(200, {"access_token": "access-canary", "expires_in": 3600}),
+        )
+
+    def start(self, url: str | None = None) -> Provider:
+        self.provider = FcmProvider(fcm_settings(url or self.server.url))
+        return self.provider
+
+    def without_server(self) -> Provider:
+        credentials = SecretStr(service_account(self.server.url))
+        return FcmProvider(FcmSettings(credentials=credentials, base_url="http://127.0.0.1:1"))
+
+    def content(self) -> Content:
+        return PushContent("Payment received", BODY, "https://acme.example/r/1", {"kind": "payment"})
+
+    def slots(self) -> list[tuple[str, str]]:
+        data = [json.loads(request.body)["message"]["data"] for request in self.server.received]
+        return [(item["tidings_message_id"], item["tidings_correlation"]) for item in data]
+
+    @property
+    def refusals(self) -> Sequence[Refusal]:
+        minute = timedelta(minutes=1)
+        token = {"@type": "type.googleapis.com/google.rpc.BadRequest", "fieldViolations": [{"field": "message.token"}]}
+        return (
+            Refusal(fcm_error(404, "UNREGISTERED"), "fcm_unregistered", ErrorScope.RECIPIENT, disable=True),
+            Refusal(fcm_error(403, "SENDER_ID_MISMATCH"), "fcm_sender_id_mismatch", ErrorScope.RECIPIENT, disable=True),
+            Refusal(fcm_error(400, "INVALID_ARGUMENT", token), "fcm_invalid_token", ErrorScope.RECIPIENT, disable=True),
+            Refusal(fcm_error(400, "INVALID_ARGUMENT"), "fcm_invalid_argument", ErrorScope.MESSAGE),
+            Refusal(fcm_error(401, "THIRD_PARTY_AUTH_ERROR"), "fcm_third_party_auth_error", ErrorScope.CONFIG),
+            Refusal(fcm_error(403, None), "fcm_permission_denied", ErrorScope.CONFIG),
+            Refusal(Reply(404, body=b"<html>"), "fcm_http_404", ErrorScope.CONFIG),
+            Refusal(fcm_error(429, "QUOTA_EXCEEDED"), "fcm_quota_exceeded", None, retry_after=minute),
+            Refusal(fcm_error(503, "UNAVAILABLE"), "fcm_unavailable", None),
+            Refusal(fcm_error(500, "INTERNAL"), "fcm_internal", None),
+        )
+
+
+class TwilioBench(HttpBench):
+    channel = Channel.SMS
+    address = "+4915112345678"
+    oversized = SmsContent("x" * 1601, 11, "GSM-7")
+
+    def __init__(self) -> None:
+        self.server = ScriptedHttp(
+            scripted_suffix="/Messages.json",
+            accepted=Reply(201, {"sid": "SM" + "0" * 32, "status": "queued"}),
+            elsewhere=Reply(200, {"sid": "AC" + "1" * 32}),
+        )
+
+    def start(self, url: str | None = None) -> Provider:
+        self.provider = TwilioProvider(twilio_settings(url or self.server.url))
+        return self.provider
+
+    def without_server(self) -> Provider:
+        return TwilioProvider(twilio_settings("http://127.0.0.1:1"))
+
+    def content(self) -> Content:
+        return SmsContent(BODY, 1, "GSM-7")
+
+    def slots(self) -> list[tuple[str, str]]:
+        forms = [dict(parse_qsl(request.body.decode())) for request in self.server.received]
+        queries = [dict(parse_qsl(urlsplit(form["StatusCallback"]).query)) for form in forms]
+        return [(query["key"], query["correlation"]) for query in queries]
+
+    @property
+    def refusals(self) -> Sequence[Refusal]:
+        minutes = timedelta(minutes=5)
+        return (
+            Refusal(twilio_error(400, 21211), "twilio_21211", ErrorScope.RECIPIENT, disable=True),
+            Refusal(twilio_error(400, 21610), "twilio_21610", ErrorScope.RECIPIENT),
+            Refusal(twilio_error(400, 21617), "twilio_21617", ErrorScope.MESSAGE),
+            Refusal(twilio_error(400, 29999), "twilio_29999", ErrorScope.MESSAGE),
+            Refusal(twilio_error(401, 20003), "twilio_20003", ErrorScope.CONFIG),
+            Refusal(twilio_error(400, 21606), "twilio_21606", ErrorScope.CONFIG),
+            Refusal(
+                Reply(302, headers={"Location": "https://elsewhere.example/"}), "twilio_http_302", ErrorScope.CONFIG
+            ),
+            Refusal(twilio_error(429, 20429), "twilio_20429", None),
+            Refusal(twilio_error(429, 21611), "twilio_21611", None, retry_after=minutes),
+        )
+
+
+class MetaBench(HttpBench):
+    channel = Channel.WHATSAPP
+    address = "+4915112345679"
+    oversized = WhatsAppContent({"meta": {"name": "order_shipped", "language": "en_US"}}, ("x" * 1025,))
+
+    def __init__(self) -> None:
+        self.server = ScriptedHttp(
+            scripted_suffix="/messages",
+            accepted=Reply(200, {"messaging_product": "whatsapp", "messages": [{"id": "wamid.1"}]}),
+            elsewhere=Reply(200, {"id": "42"}),
+        )
+
+    def start(self, url: str | None = None) -> Provider:
+        self.provider = MetaProvider(meta_settings(url or self.server.url))
+        return self.provider
+
+    def without_server(self) -> Provider:
+        return MetaProvider(meta_settings("http://127.0.0.1:1"))
+
+    def content(self) -> Content:
+        return WhatsAppContent({"meta": {"name": "order_shipped", "language": "en_US"}}, (BODY, "two"))
+
+    def slots(self) -> list[tuple[str, str]]:
+        slots = [json.loads(request.body)["biz_opaque_callback_data"] for request in self.server.received]
+        return [(slot.split(" ")[1], slot.split(" ")[0]) for slot in slots]
+
+    @property
+    def refusals(self) -> Sequence[Refusal]:
+        pair = timedelta(seconds=6)
+        return (
+            Refusal(meta_error(400, 131026), "meta_131026", ErrorScope.RECIPIENT),
+            Refusal(meta_error(400, 132000), "meta_132000", ErrorScope.MESSAGE),
+            Refusal(meta_error(400, 999999), "meta_999999", ErrorScope.MESSAGE),
+            Refusal(meta_error(401, 190), "meta_190", ErrorScope.CONFIG),
+            Refusal(meta_error(403, 200), "meta_200", ErrorScope.CONFIG),
+            Refusal(meta_error(400, 100, error_subcode=33), "meta_33", ErrorScope.CONFIG),
+            Refusal(meta_error(500, 131000), "meta_131000", None),
+            Refusal(meta_error(429, 130429), "meta_130429", None),
+            Refusal(meta_error(400, 131056), "meta_131056", None, retry_after=pair),
+        )
+
+
+class SmtpBench:
+    channel = Channel.EMAIL
+    address = "canary.address@example.org"
+    oversized = EmailContent("s", None, "x" * 100_001)
+    lost = ({"END": [Fault.RESET]}, {"END": [Fault.CLOSE]}, {"END": [Fault.GARBAGE]})
+    hang = {"END": [Fault.HANG]}  # noqa: RUF012 - copied by play
+
+    def __init__(self) -> None:
+        self.server = ScriptedSmtp()
+
+    def start(self, port: int | None = None) -> Provider:
+        self.provider = SmtpProvider(smtp_settings(port or self.server.port))
+        return self.provider
+
+    def without_server(self) -> Provider:
+        return SmtpProvider(smtp_settings(1))
+
+    def content(self) -> Content:
+        return EmailContent("Payment received", f"<p>{BODY}</p>", BODY)
+
+    def play(self, *answers: Any) -> None:
+        for answer in answers:
+            for key, lines in answer.items():
+                self.server.script.setdefault(key, []).extend(lines)
+
+    def slots(self) -> list[tuple[str, str]]:
+        texts = [mail.data.decode() for mail in self.server.written]
+        return [
+            (
+                re.search(r"^Message-ID: <(.+)@tidings\.example>\r$", text, re.MULTILINE)[1],
+                re.search(r"^X-Tidings-Correlation: (.+)\r$", text, re.MULTILINE)[1],
+            )
+            for text in texts
+        ]
+
+    @property
+    def refusals(self) -> Sequence[Refusal]:
+        echo = f" <{self.address}>: {BODY}".encode()
+        ten, five = timedelta(minutes=10), timedelta(minutes=5)
+        recipient, message, config = ErrorScope.RECIPIENT, ErrorScope.MESSAGE, ErrorScope.CONFIG
+        return (
+            Refusal({"RCPT": [b"550 5.1.1" + echo]}, "smtp_550_5.1.1", recipient, disable=True),
+            Refusal({"RCPT": [b"550" + echo]}, "smtp_550", recipient, disable=True),
+            Refusal(
+                {"RCPT": [b"550-5.1.1 no" + echo + b"\r\n550 5.1.1 such user"]},
+                "smtp_550_5.1.1",
+                recipient,
+                disable=True,
+            ),
+            Refusal({"RCPT": [b"550 5.4.4" + echo]}, "smtp_550_5.4.4", recipient),
+            Refusal({"RCPT": [b"554 5.7.1" + echo]}, "smtp_554_5.7.1", message),
+            Refusal({"END": [b"554 5.6.0" + echo]}, "smtp_554_5.6.0", message),
+            Refusal({"END": [b"550" + echo]}, "smtp_550", message),
+            Refusal({"END": [b"552" + echo]}, "smtp_552", message),
+            Refusal({"MAIL": [b"552 5.3.4" + echo]}, "smtp_552_5.3.4", message),
+            Refusal({"MAIL": [b"550 5.1.1" + echo]}, "smtp_550_5.1.1", config),
+            Refusal({"MAIL": [b"530 5.7.0" + echo]}, "smtp_530_5.7.0", config),
+            Refusal({"CONNECT": [b"554 5.7.1" + echo]}, "smtp_554_5.7.1", config),
+            Refusal({"RCPT": [b"550 5.7.26" + echo]}, "smtp_550_5.7.26", config),
+            Refusal({"RCPT": [b"450 4.7.1" + echo]}, "smtp_450_4.7.1", None, retry_after=five),
+            Refusal({"RCPT": [b"552 5.2.2" + echo]}, "smtp_552_5.2.2", None, retry_after=ten),
+            Refusal({"RCPT": [b"451" + echo]}, "smtp_451", None),
+            Refusal({"RCPT": [b"451 5.1.1" + echo]}, "smtp_451", None),
+            Refusal({"CONNECT": [b"421" + echo]}, "smtp_421", None),
+            Refusal({"END": [b"451 4.3.0" + echo]}, "smtp_451_4.3.0", None),
+        )
+
+
+BENCHES = {"smtp": SmtpBench, "fcm": FcmBench, "twilio": TwilioBench, "meta": MetaBench}
+HTTP_VENDORS = ("fcm", "twilio", "meta")
+
+
+@contextlib.asynccontextmanager
+async def running(name: str) -> AsyncIterator[Any]:
+    """A started bench."""
+    bench = BENCHES[name]()
+    async with bench.server.serving():
+        provider = bench.start()
+        try:
+            yield bench
+        finally:
+            await provider.close()
+
+
+def fcm_settings(url: str, **changes: Any) -> FcmSettings:
+    return FcmSettings(**{"credentials": SecretStr(service_account(url)), "base_url": url, **changes})
+
+
+def service_account(url: str) -> str:
+    account = {
+        "type": "service_account",
+        "project_id": "p",
+        "client_email": "sender@p.iam.gserviceaccount.com",
+        "private_key": PEM,
+        "private_key_id": "key-1",
+        "token_uri": f"{url}/token",
+    }
+    return json.dumps(account)
+
+
+def twilio_settings(url: str, **changes: Any) -> TwilioSettings:
+    given = {
+        "account_sid": "AC" + "1" * 32,
+        "auth_token": SecretStr("auth-canary"),
+        "from_number": "+15005550006",
+        "base_url": url,
+        "status_callback_url": "https://tidings.example/webhooks/twilio",
+    }
+    return TwilioSettings(**{**given, **changes})
+
+
+def meta_settings(url: str) -> MetaSettings:
+    return MetaSettings(phone_number_id="42", access_token=SecretStr("access-canary"), base_url=f"{url}/v23.0")
+
+
+def smtp_settings(port: int, **changes: Any) -> SmtpSettings:
+    given = {"host": "127.0.0.1", "port": port, "tls": "none", "from_address": "Tidings <hello@tidings.example>"}
+    return SmtpSettings(**{**given, **changes})
+
+
+def fcm_error(status: int, code: str | None, *details: Any, **headers: str) -> Reply:
+    """Google's status word of an HTTP status stands beside FCM's own code."""
+    word = {404: "NOT_FOUND", 403: "PERMISSION_DENIED", 401: "UNAUTHENTICATED"}.get(status, code)
+    ours = {"@type": "type.googleapis.com/google.firebase.fcm.v1.FcmError", "errorCode": code}
+    items = [*([ours] if code else []), *details]
+    text = f"{FcmBench.address} {BODY}"
+    return Reply(status, {"error": {"code": status, "status": word, "message": text, "details": items}}, headers)
+
+
+def twilio_error(status: int, code: int, **headers: str) -> Reply:
+    text = f"The 'To' number {TwilioBench.address} is not valid: {BODY}"
+    return Reply(status, {"code": code, "message": text, "more_info": "x", "status": status}, headers)
+
+
+def meta_error(status: int, code: int, **more: Any) -> Reply:
+    headers = more.pop("headers", {})
+    text = f"(#{code}) {MetaBench.address} {BODY}"
+    return Reply(status, {"error": {"message": text, "type": "OAuthException", "code": code, **more}}, headers)
