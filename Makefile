@@ -36,10 +36,11 @@ bench: environment ## Run the benchmarks
 		echo "== $$name"; $(PYTHON) -m "benchmarks.$$name" $(ARGS) || exit 1; \
 	done
 
-lock: environment ## Make requirements.lock and deploy/requirements.lock again
+lock: environment ## Make the lock files again
 	$(COMPILE) --group environment --group devstack --group test --group lint \
 		--output-file requirements.lock
 	$(COMPILE) --constraint requirements.lock --output-file deploy/requirements.lock
+	$(COMPILE) --group sandbox --constraint requirements.lock --output-file deploy/sandbox.lock
 
 hooks: environment ## Check format, rules, types and layers before each commit
 	.venv/bin/pre-commit install

@@ -8,9 +8,9 @@ if [ -f "$stamp" ] && [ "$(cat "$stamp")" = "$(cksum <requirements.lock)" ] && .
     exit 0
 fi
 
-# Newest first. A name alone says nothing: a version manager's shim may be on PATH for a Python that it does not run.
+# Newest first, as far as every package has wheels for it. A name alone says nothing: a version manager's shim may be on PATH for a Python that it does not run.
 without_venv=
-for name in python3.15 python3.14 python3.13 python3.12 python3.11 python3 python; do
+for name in python3.14 python3.13 python3.12 python3.11 python3 python; do
     version=$("$name" -c 'import sys; sys.exit(sys.version_info < (3, 11)) or print("%d.%d" % sys.version_info[:2])' 2>/dev/null) || continue
     if "$name" -c 'import ensurepip, venv' 2>/dev/null; then
         exec "$name" .ci/install.py "$stamp" "$(cksum <requirements.lock)"

@@ -273,29 +273,15 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
+    """A table takes its indexes along."""
     op.drop_table("plans")
-    op.drop_index("devices_token", table_name="devices", postgresql_using="hash")
     op.drop_table("devices")
     op.drop_table("suppressions")
-    op.drop_index("rejected_events_source", table_name="rejected_events")
-    op.drop_index("rejected_events_rejected", table_name="rejected_events")
     op.drop_table("rejected_events")
     op.drop_table("recipients")
     op.drop_table("preferences")
-    op.drop_index("outbox_unpublished", table_name="outbox", postgresql_where=sa.text("published_at IS NULL"))
     op.drop_table("outbox")
-    op.drop_index("notifications_recipient", table_name="notifications")
-    op.drop_index("notifications_event_id", table_name="notifications")
-    op.drop_index("notifications_received", table_name="notifications")
-    op.drop_index("notifications_not_tried", table_name="notifications", postgresql_where=sa.text("tried_at IS NULL"))
-    op.drop_index(
-        "notifications_not_started", table_name="notifications", postgresql_where=sa.text("started_at IS NULL")
-    )
-    op.drop_index(
-        "notifications_cancelkey", table_name="notifications", postgresql_where=sa.text("cancelkey IS NOT NULL")
-    )
     op.drop_table("notifications")
-    op.drop_index("messages_stuck", table_name="messages", postgresql_where=sa.text("stuck_reason IS NOT NULL"))
     op.drop_table("messages")
     op.drop_table("categories")
     op.drop_table("catalogue_versions")
