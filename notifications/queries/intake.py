@@ -8,11 +8,10 @@ from datetime import datetime
 from typing import Any, Protocol
 from uuid import UUID
 
-from sqlalchemy import CursorResult, Executable, text
 from sqlalchemy.dialects.postgresql import insert
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from notifications.database import Sessions, transaction
+from notifications.database import Sessions, execute, transaction
 from notifications.events import CancelCommand, Intent, NewNotification, Record, RejectedError, RejectReason
 from notifications.queries.intake_rows import blame, id_reused, notification_row, rejected_row
 from notifications.statuses import NotificationStatus, NotificationType
@@ -85,12 +84,12 @@ class IntakeStore:
     async def mark_started(self, ids: Sequence[UUID]) -> None:
         """Record that Temporal acknowledged these starts: no later delivery starts them again."""
         async with transaction(self._sessions) as session:
-            await _run(session, text(_MARK_STARTED), {"ids": list(ids)})
+            await execute(session, _MARK_STARTED, {"ids": list(ids)})
 
     async def count_untried(self, limit: int) -> dict[NotificationType, int]:
         """Due notifications that no first try was recorded for, by type; each count ends at `limit`."""
         async with self._sessions() as session:
-            rows = await _run(session, text(_COUNT_UNTRIED), {"limit": limit, "types": list(NotificationType)})
+            rows = await execute(session, _COUNT_UNTRIED, {"limit": limit, "types": list(NotificationType)})
             return {NotificationType(row.type): row.untried for row in rows}
 
     async def _store_one_by_one(self, session: AsyncSession, arrivals: Sequence[Arrival]) -> Stored:
@@ -126,7 +125,7 @@ class IntakeStore:
         """An event and its cancel that arrive at the same moment on two bridges see one another, in either order."""
         locks = sorted({_lock_number(source, key) for source, key in _keys(arrivals)})
         if locks:
-            await _run(session, text(_LOCK), {"locks": locks})
+            await execute(session, _LOCK, {"locks": locks})
 
     async def _insert(
         self, session: AsyncSession, rows: Sequence[tuple[Record, dict[str, Any]]]
@@ -134,10 +133,8 @@ class IntakeStore:
         """The starts that are missing, and the records whose id was used for another payload."""
         if not rows:
             return [], []
-        await _run(session, _INSERT, [row for _, row in rows])
-        known = {
-            row.id: row for row in await _run(session, text(_LOOK_UP), {"ids": list({row["id"] for _, row in rows})})
-        }
+        await execute(session, _INSERT, [row for _, row in rows])
+        known = {row.id: row for row in await execute(session, _LOOK_UP, {"ids": list({row["id"] for _, row in rows})})}
         reused = [(record, id_reused()) for record, row in rows if known[row["id"]].payload_hash != row["payload_hash"]]
         starts = [
             PendingStart(row.id, NotificationType(row.type), row.definition, row.recipient_ref)
@@ -152,30 +149,24 @@ class IntakeStore:
             key = (cancel.source, cancel.cancelkey)
             latest[key] = max(cancel.time, latest.get(key, cancel.time))
         for (source, cancelkey), time in sorted(latest.items()):
-            await _run(session, text(_KEEP_CANCEL), {"source": source, "cancelkey": cancelkey, "time": time})
+            await execute(session, _KEEP_CANCEL, {"source": source, "cancelkey": cancelkey, "time": time})
 
     async def _cancel(self, session: AsyncSession, keys: Sequence[tuple[str, str]]) -> list[UUID]:
         """Apply kept cancels to the notifications of these keys, whichever came first."""
         if not keys:
             return []
         parameters = {"sources": [source for source, _ in keys], "cancelkeys": [key for _, key in keys]}
-        found = list(await _run(session, text(_CANCELLED_BY_KEY), parameters))
+        found = list(await execute(session, _CANCELLED_BY_KEY, parameters))
         fresh = [row.id for row in found if row.cancelled_at is None]
         if fresh:
             await self._ledger.cancel(session, fresh)
-            await _run(session, text(_END_UNPLANNED), {"ids": fresh, "status": NotificationStatus.CANCELLED})
+            await execute(session, _END_UNPLANNED, {"ids": fresh, "status": NotificationStatus.CANCELLED})
         return [row.id for row in found]
 
     async def _reject(self, session: AsyncSession, rejected: Sequence[tuple[Record, RejectedError]]) -> Stored:
         if rejected:
-            await _run(session, _INSERT_REJECTED, [rejected_row(record, error) for record, error in rejected])
+            await execute(session, _INSERT_REJECTED, [rejected_row(record, error) for record, error in rejected])
         return Stored(rejected=Counter(error.reason for _, error in rejected))
-
-
-async def _run(session: AsyncSession, statement: Executable, parameters: Any) -> CursorResult[Any]:
-    """On the session's connection: there are no models to load."""
-    connection = await session.connection()
-    return await connection.execute(statement, parameters)
 
 
 def _order(arrival: Arrival) -> tuple[str, str, str, int, int]:

@@ -1,12 +1,12 @@
 """Definitions and events for tests that need no catalogue in the database."""
 
-import difflib
 import json
 import uuid
 from collections.abc import Mapping
 from typing import Any
 
 from notifications.catalogue.definition import DELIVERY_DEFAULTS, Category, ConsentDefault, Definition
+from notifications.catalogue.store import Catalogue
 from notifications.events import Record
 from notifications.events.topics import topic_for
 from notifications.statuses import Channel, NotificationType, RoutingMode
@@ -51,21 +51,11 @@ def definition(
     )
 
 
-class StaticDefinitions:
-    """A catalogue that never changes."""
-
-    def __init__(self, *definitions: Definition) -> None:
-        self._by_event = {one.event: one for one in definitions or DEFINITIONS}
-
-    def find(self, event_type: str) -> Definition | None:
-        return self._by_event.get(event_type)
-
-    def nearest(self, event_type: str) -> str | None:
-        found = difflib.get_close_matches(event_type, self._by_event, n=1)
-        return found[0] if found else None
+def catalogue(*definitions: Definition) -> Catalogue:
+    return Catalogue(definitions={one.event: one for one in definitions})
 
 
-DEFINITIONS = (
+CATALOGUE = catalogue(
     definition(),
     definition("security.new_login", NotificationType.ALERT, data={"type": "object"}),
     definition("appointment.reminder", NotificationType.REMINDER, data={"type": "object"}),

@@ -4,14 +4,13 @@ import pytest
 
 from notifications.catalogue.definition import Definition
 from notifications.events import CancelCommand, Interpreter, NewNotification, RejectedError, parse
-from tests.support.events import StaticDefinitions, cancel, definition, event, record
+from tests.support.events import CATALOGUE, cancel, catalogue, definition, event, record
 
 _TOPIC = "transactional.notifications"
-_DEFINITIONS = StaticDefinitions()
 
 
 def _interpret(whole: dict[str, object], topic: str | None = _TOPIC, *only: Definition) -> object:
-    definitions = StaticDefinitions(*only) if only else _DEFINITIONS
+    definitions = catalogue(*only) if only else CATALOGUE
     return Interpreter().interpret(parse(record(whole)), definitions, topic=topic)
 
 

@@ -14,10 +14,9 @@ from notifications.events import Interpreter, NewNotification, Record, RejectedE
 from notifications.ledger import Ledger
 from notifications.queries.intake import Arrival, IntakeStore, Stored
 from notifications.statuses import NotificationType
-from tests.support.events import StaticDefinitions, cancel, event, record, unique
+from tests.support.events import CATALOGUE, cancel, event, record, unique
 
 _HASH_KEY = b"0123456789abcdef"
-_DEFINITIONS = StaticDefinitions()
 _INTERPRETER = Interpreter()
 _TOPIC = "transactional.notifications"
 
@@ -29,7 +28,7 @@ def store(sessions: Sessions) -> IntakeStore:
 
 def _arrival(found: Record) -> Arrival:
     try:
-        return Arrival(found, _INTERPRETER.interpret(parse(found), _DEFINITIONS, topic=found.topic))
+        return Arrival(found, _INTERPRETER.interpret(parse(found), CATALOGUE, topic=found.topic))
     except RejectedError as error:
         return Arrival(found, error)
 

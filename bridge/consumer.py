@@ -1,0 +1,297 @@
+"""One thread that owns a Kafka consumer: batches out to the event loop, completions back, contiguous commits.
+
+Every call of confluent-kafka's Consumer waits for a poll in flight in another thread, so nothing else touches it.
+"""
+
+import asyncio
+import functools
+import logging
+import queue
+import threading
+import time
+from collections import Counter
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from concurrent.futures import Future
+from typing import Any
+
+import structlog
+from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
+
+from bridge.kafka_settings import consumer_config
+from bridge.metrics import IN_FLIGHT, LAG, PAUSED, REBALANCES
+from bridge.readiness import Readiness, StoppedError
+from bridge.records import record_of
+from bridge.watermark import Watermark
+from notifications.events import Record
+
+_BATCH = 100  # records
+_WAIT = 0.05  # seconds without a record before completions and pauses are looked at
+_HIGH, _LOW = 400, 200  # records in flight at which reading stops and goes on
+_COMMIT_EVERY = 0.5  # seconds
+_LOOK_EVERY = 5.0  # seconds between two looks at lag and brokers
+_DRAIN_SECONDS = 15.0  # far below max.poll.interval.ms
+_CALL_SECONDS = 2.0
+
+Partition = tuple[str, int]
+Handler = Callable[[Sequence[Record]], Awaitable[None]]
+Gate = Callable[[str], str | None]  # topic → why it is not to be read now
+
+log = structlog.get_logger()
+
+
+class RecordConsumer:
+    """Reads `topics` in a group of its own.
+
+    `handle` is given a batch on the event loop and returns when all of it is done; an error of it stops the consumer,
+    since going on would skip records. `gate` is asked from the consumer's thread.
+    """
+
+    def __init__(
+        self,
+        config: Mapping[str, Any],
+        *,
+        group: str,
+        topics: Sequence[str],
+        handle: Handler,
+        gate: Gate,
+        readiness: Readiness,
+    ) -> None:
+        self._config = {
+            **consumer_config(config, group),
+            "on_commit": self._on_commit,
+            "error_cb": self._on_error,
+            "logger": logging.getLogger("kafka.consumer"),
+        }
+        self._group = group
+        self._part = f"kafka {group}"
+        self._topics = list(topics)
+        self._handle = handle
+        self._gate = gate
+        self._readiness = readiness
+        self._loop = asyncio.get_running_loop()
+        self._stopping = threading.Event()
+        self._ended: queue.SimpleQueue[tuple[list[tuple[Watermark, int]], Future[None]]] = queue.SimpleQueue()
+        self._marks: dict[Partition, Watermark] = {}
+        self._paused: dict[Partition, str] = {}
+        self._is_throttled = False
+        self._failure: BaseException | None = None
+        self._outstanding = 0  # batches handed out
+        readiness.expect(self._part, "no broker has answered yet")
+
+    async def run(self) -> None:
+        """Read until `stop`; then end what is in flight, commit and leave the group.
+
+        Raises:
+            Exception: what made the consumer's thread end; records not committed are read again by the next one.
+
+        """
+        thread = threading.Thread(target=self._own, name=f"kafka-{self._group}", daemon=True)
+        thread.start()
+        try:
+            await asyncio.to_thread(thread.join)
+        finally:
+            self._stopping.set()
+        if self._failure is not None:
+            raise self._failure
+
+    def stop(self) -> None:
+        self._stopping.set()
+
+    # Everything below runs in the thread that owns the consumer.
+
+    def _own(self) -> None:
+        try:
+            self._consumer = Consumer(self._config)
+            try:
+                self._consumer.subscribe(
+                    self._topics, on_assign=self._on_assign, on_revoke=self._on_revoke, on_lost=self._on_lost
+                )
+                self._read()
+            finally:
+                self._consumer.close()  # revokes: drains, commits, leaves the group
+        except BaseException as error:  # noqa: BLE001 - handed to `run`
+            self._failure = self._failure or error
+
+    def _read(self) -> None:
+        committed_at = looked_at = 0.0
+        while not self._stopping.is_set():
+            # one record at once, and whatever has arrived with it: a full batch is never waited for
+            messages = self._consumer.consume(1, _WAIT)
+            self._submit(messages + self._consumer.consume(_BATCH, 0) if messages else [])
+            self._reap()
+            self._regulate()
+            now = time.monotonic()
+            if now - committed_at >= _COMMIT_EVERY:
+                committed_at = now
+                self._commit(list(self._marks), wait=False)
+            if now - looked_at >= (_LOOK_EVERY if self._is_ready() else 1.0):
+                looked_at = now
+                self._look()
+
+    def _submit(self, messages: Sequence[Message]) -> None:
+        tickets: list[tuple[Watermark, int]] = []
+        records: list[Record] = []
+        for message in messages:
+            error = message.error()
+            if error is not None:
+                self._note_error(error)
+                continue
+            record = record_of(message)
+            mark = self._marks.get((record.topic, record.partition))
+            if mark is None:
+                continue  # its partition went to another consumer meanwhile, which reads it
+            mark.hand_out(record.offset)
+            tickets.append((mark, record.offset))
+            records.append(record)
+        if records:
+            self._outstanding += 1
+            future = asyncio.run_coroutine_threadsafe(self._handled(records), self._loop)
+            future.add_done_callback(functools.partial(self._end, tickets))
+
+    async def _handled(self, records: Sequence[Record]) -> None:
+        await self._handle(records)
+
+    def _end(self, tickets: list[tuple[Watermark, int]], future: "Future[None]") -> None:
+        self._ended.put((tickets, future))
+
+    def _reap(self, timeout: float = 0.0) -> None:
+        """Take note of ended batches; a batch of a partition that was lost meanwhile moves a mark nobody reads."""
+        while True:
+            try:
+                tickets, future = self._ended.get(timeout=timeout) if timeout else self._ended.get_nowait()
+            except queue.Empty:
+                return
+            timeout = 0.0
+            self._outstanding -= 1
+            error = future.exception()
+            if error is None:
+                for mark, offset in tickets:
+                    mark.finish(offset)
+            elif not isinstance(error, StoppedError):
+                self._failure = self._failure or error
+                self._stopping.set()
+
+    def _regulate(self) -> None:
+        """Pause what must wait and resume what may go on."""
+        in_flight = sum(mark.in_flight for mark in self._marks.values())
+        IN_FLIGHT.labels(self._group).set(in_flight)
+        self._is_throttled = in_flight >= (_LOW if self._is_throttled else _HIGH)
+        wanted: dict[Partition, str] = {}
+        for partition in self._marks:
+            reason = "in_flight" if self._is_throttled else self._gate(partition[0])
+            if reason is not None:
+                wanted[partition] = reason
+        pause = [partition for partition in wanted if partition not in self._paused]
+        resume = [partition for partition in self._paused if partition not in wanted and partition in self._marks]
+        if pause:
+            self._consumer.pause([TopicPartition(*partition) for partition in pause])
+        if resume:
+            self._consumer.resume([TopicPartition(*partition) for partition in resume])
+        if wanted != self._paused:
+            counts = Counter(wanted.values())
+            for reason in {*self._paused.values(), *counts}:
+                PAUSED.labels(self._group, reason).set(counts[reason])
+            self._paused = wanted
+
+    def _commit(self, partitions: Sequence[Partition], *, wait: bool) -> None:
+        offsets = [
+            TopicPartition(*partition, mark.to_commit)
+            for partition in partitions
+            if (mark := self._marks.get(partition)) is not None and mark.to_commit is not None
+        ]
+        if not offsets:
+            return
+        try:
+            if wait:
+                self._on_commit(None, self._consumer.commit(offsets=offsets, asynchronous=False))
+            else:
+                self._consumer.commit(offsets=offsets)
+        except KafkaException as error:
+            # nothing is lost: the next commit, or the next owner of the partition, says the same
+            log.warning("consumer.commit_failed", group=self._group, error=error.args[0].name())
+
+    def _on_commit(self, error: KafkaError | None, offsets: Sequence[TopicPartition] | None) -> None:
+        """Only here, or as the answer of a waiting commit, does an offset count as committed."""
+        for offset in offsets or ():
+            wrong = error or offset.error
+            mark = self._marks.get((offset.topic, offset.partition))
+            if wrong is not None:
+                log.warning("consumer.commit_failed", group=self._group, error=wrong.name())
+            elif mark is not None:
+                mark.confirm(offset.offset)
+
+    def _on_assign(self, _consumer: Consumer, partitions: Sequence[TopicPartition]) -> None:
+        REBALANCES.labels(self._group, "assigned").inc()
+        log.info("consumer.assigned", group=self._group, partitions=_named(partitions))
+        for partition in partitions:
+            self._marks[partition.topic, partition.partition] = Watermark()
+
+    def _on_revoke(self, _consumer: Consumer, partitions: Sequence[TopicPartition]) -> None:
+        REBALANCES.labels(self._group, "revoked").inc()
+        keys = [(partition.topic, partition.partition) for partition in partitions]
+        deadline = time.monotonic() + _DRAIN_SECONDS
+        while self._is_busy(keys) and self._outstanding and time.monotonic() < deadline and self._failure is None:
+            self._reap(0.05)
+        self._commit(keys, wait=True)
+        log.info("consumer.revoked", group=self._group, partitions=_named(partitions), drained=not self._is_busy(keys))
+        self._forget(keys)
+
+    def _on_lost(self, _consumer: Consumer, partitions: Sequence[TopicPartition]) -> None:
+        """Another member may own them already: no commit."""
+        REBALANCES.labels(self._group, "lost").inc()
+        log.warning("consumer.lost", group=self._group, partitions=_named(partitions))
+        self._forget([(partition.topic, partition.partition) for partition in partitions])
+
+    def _is_busy(self, partitions: Sequence[Partition]) -> bool:
+        return any(mark.in_flight for partition in partitions if (mark := self._marks.get(partition)) is not None)
+
+    def _forget(self, partitions: Sequence[Partition]) -> None:
+        for partition in partitions:
+            self._marks.pop(partition, None)
+            self._paused.pop(partition, None)
+            LAG.remove_by_labels({"topic": partition[0], "partition": str(partition[1])})
+
+    def _is_ready(self) -> bool:
+        return self._part not in self._readiness.problems()
+
+    def _look(self) -> None:
+        """See whether a broker answers, and how far behind we are."""
+        try:
+            known = self._consumer.list_topics(timeout=_CALL_SECONDS).topics
+            for partition, mark in self._marks.items():
+                self._measure(TopicPartition(*partition), mark)
+        except KafkaException as error:
+            self._readiness.trouble(self._part, f"no broker answers ({error.args[0].name()})")
+            return
+        self._judge([topic for topic in self._topics if topic not in known])
+
+    def _measure(self, partition: TopicPartition, mark: Watermark) -> None:
+        start, end = self._consumer.get_watermark_offsets(partition, timeout=_CALL_SECONDS)
+        position = mark.position
+        if position is None:  # nothing read yet, perhaps because it is paused
+            (committed,) = self._consumer.committed([partition], timeout=_CALL_SECONDS)
+            position = committed.offset if committed.offset >= 0 else start
+        LAG.labels(partition.topic, partition.partition).set(max(0, end - position))
+
+    def _judge(self, missing: Sequence[str]) -> None:
+        if missing:
+            self._readiness.trouble(
+                self._part, f"there is no topic {', '.join(missing)}: `python -m tidings doctor` says how"
+            )
+        else:
+            self._readiness.well(self._part)
+
+    def _on_error(self, error: KafkaError) -> None:
+        self._note_error(error)
+
+    def _note_error(self, error: KafkaError) -> None:
+        if error.fatal():
+            raise KafkaException(error)  # this client will never work again; the process is started anew
+        if error.code() == KafkaError._ALL_BROKERS_DOWN:  # noqa: SLF001 - the package's own spelling
+            self._readiness.trouble(self._part, "no broker answers")
+        else:
+            log.warning("consumer.error", group=self._group, error=error.name())
+
+
+def _named(partitions: Sequence[TopicPartition]) -> list[str]:
+    return sorted(f"{partition.topic}[{partition.partition}]" for partition in partitions)

@@ -1,0 +1,62 @@
+"""The outbox as its one publisher reads it, on a connection of its own that holds the lock."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+_LOCK = 0x7469_6469_6E67_7301  # "tidings", 1: one publisher at a time
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """A change of a message's status; `event_source` and `event_id` name its event and are None for campaigns."""
+
+    id: int
+    origin_id: UUID
+    origin_kind: str
+    seq: int
+    version: int
+    channel: str
+    provider: str | None
+    status: str
+    stuck: bool
+    reason: str | None
+    attempt: int
+    created_at: datetime
+    recipient_id: str | None
+    event_source: str | None
+    event_id: str | None
+
+
+_UNPUBLISHED = """
+SELECT o.id, o.origin_id, o.origin_kind, o.seq, o.version, o.channel, o.provider, o.status, o.stuck, o.reason,
+       o.attempt, o.created_at, coalesce(m.recipient_id, n.recipient_id) AS recipient_id,
+       n.source AS event_source, n.event_id
+FROM outbox o
+LEFT JOIN messages m ON m.origin_id = o.origin_id AND m.seq = o.seq
+LEFT JOIN notifications n ON n.id = o.origin_id AND o.origin_kind = 'notification'
+WHERE o.published_at IS NULL
+ORDER BY o.id
+LIMIT :limit
+"""
+
+
+async def become_publisher(connection: AsyncConnection) -> bool:
+    """Take the lock, which is this connection's until it closes; False: another process has it."""
+    return bool(await connection.scalar(text("SELECT pg_try_advisory_lock(:number)"), {"number": _LOCK}))
+
+
+async def unpublished(connection: AsyncConnection, limit: int) -> list[Outcome]:
+    """The oldest, in the order of their ids; those of one message are in the order of its changes."""
+    rows = await connection.execute(text(_UNPUBLISHED), {"limit": limit})
+    return [Outcome(**row) for row in rows.mappings()]
+
+
+async def mark_published(connection: AsyncConnection, ids: Sequence[int]) -> None:
+    await connection.execute(
+        text("UPDATE outbox SET published_at = now() WHERE id = ANY (CAST(:ids AS bigint[]))"), {"ids": list(ids)}
+    )
