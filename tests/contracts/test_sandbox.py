@@ -1,0 +1,229 @@
+"""The providers against the sandbox, which refuses what the vendors refuse: the two must agree on every slot."""
+
+import json
+import time
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any
+from uuid import UUID, uuid4
+
+import aiohttp
+import pytest
+
+from devstack.sandbox import meta as sandbox_meta
+from devstack.sandbox import twilio as sandbox_twilio
+from devstack.sandbox.server import Sandbox, SandboxOptions
+from notifications.ids import message_id
+from notifications.providers import development
+from notifications.providers.base import (
+    Content,
+    EmailContent,
+    ErrorScope,
+    OutgoingMessage,
+    PermanentDeliveryError,
+    Provider,
+    PushContent,
+    Receipt,
+    SmsContent,
+    TransientDeliveryError,
+    UnknownOutcome,
+    WhatsAppContent,
+)
+from notifications.providers.registry import build_providers
+from notifications.settings import Settings
+from notifications.statuses import Channel
+
+VENDORS = {Channel.EMAIL: "smtp", Channel.PUSH: "fcm", Channel.SMS: "twilio", Channel.WHATSAPP: "meta"}
+ADDRESSES = {
+    Channel.EMAIL: "Ana.Müller@münchen.example",
+    Channel.PUSH: "device-token-1",
+    Channel.SMS: "+4915112345678",
+    Channel.WHATSAPP: "+4915112345678",
+}
+CONTENTS: dict[Channel, Content] = {
+    Channel.EMAIL: EmailContent("Zahlung über 49,90 €", "<p>Danke</p>", "Danke", headers={"X-Campaign": "none"}),
+    Channel.PUSH: PushContent("Payment", "49,90 € paid", "https://acme.example/r", {"kind": "payment"}),
+    Channel.SMS: SmsContent("Your code is 123456", 1, "GSM-7"),
+    Channel.WHATSAPP: WhatsAppContent({"meta": {"name": "order_shipped", "language": "en_US"}}, ("DHL\n123",)),
+}
+
+
+@dataclass
+class Stand:
+    """A provider, its sandbox, and an origin of this test's own."""
+
+    channel: Channel
+    provider: Provider
+    sandbox: Sandbox
+    origin: UUID = field(default_factory=uuid4)
+
+    async def send(self, address: str | None = None, content: Content | None = None, seconds: float = 10) -> Receipt:
+        message = OutgoingMessage(
+            origin_id=self.origin,
+            seq=1,
+            attempt=1,
+            channel=self.channel,
+            address=address or ADDRESSES[self.channel],
+            recipient_name="Ana Müller",
+            content=content or CONTENTS[self.channel],
+            ttl=timedelta(minutes=5),
+        )
+        return await self.provider.send(message, idempotency_key=self.key, deadline=time.monotonic() + seconds)
+
+    @property
+    def key(self) -> UUID:
+        return message_id(self.origin, 1)
+
+    async def api(self, method: str, path: str, **given: Any) -> Any:
+        async with aiohttp.ClientSession(self.sandbox.http_url) as http, http.request(method, path, **given) as answer:
+            assert answer.ok, await answer.text()
+            return json.loads(await answer.text() or "null")
+
+    async def fault(self, **document: Any) -> None:
+        await self.api("PUT", f"/api/faults/{VENDORS[self.channel]}", json=document)
+
+    async def arrived(self) -> list[dict[str, Any]]:
+        answer = await self.api("GET", "/api/inbox", params={"key": str(self.key)})
+        return list(answer["items"])
+
+
+@pytest.fixture(scope="module")
+async def sandbox() -> AsyncIterator[Sandbox]:
+    started = Sandbox(SandboxOptions(http_port=0, smtp_port=0))
+    await started.start()
+    yield started
+    await started.stop()
+
+
+@pytest.fixture(params=Channel)
+async def stand(request: pytest.FixtureRequest, sandbox: Sandbox) -> AsyncIterator[Stand]:
+    settings = Settings(dev_sandbox_url=sandbox.http_url, dev_sandbox_smtp_port=sandbox.smtp_port)
+    (provider,) = build_providers(settings, [request.param])[request.param]
+    made = Stand(request.param, provider, sandbox)
+    yield made
+    await provider.close()
+    await made.api("DELETE", "/api/faults")
+
+
+def test_the_accounts_are_those_of_the_sandbox():
+    assert development.SANDBOX_ACCOUNT_SID == sandbox_twilio.ACCOUNT_SID
+    assert development.SANDBOX_AUTH_TOKEN == sandbox_twilio.AUTH_TOKEN
+    assert development.SANDBOX_FROM_NUMBER == sandbox_twilio.FROM_NUMBER
+    assert development.SANDBOX_PHONE_NUMBER_ID == sandbox_meta.PHONE_NUMBER_ID
+    assert development.SANDBOX_ACCESS_TOKEN == sandbox_meta.ACCESS_TOKEN
+
+
+async def test_what_is_accepted_arrives_once_with_key_and_correlation(stand):
+    receipt = await stand.send()
+    (entry,) = await stand.arrived()
+    assert entry["provider"] == VENDORS[stand.channel]
+    assert entry["correlation"] == f"{stand.origin}.1.1"
+    if stand.channel is Channel.EMAIL:
+        assert receipt.provider_message_id == f"{stand.key}@localhost.localdomain"
+    else:
+        assert entry["provider_message_id"] == receipt.provider_message_id
+
+
+async def test_a_repeat_arrives_under_the_same_key(stand):
+    await stand.send()
+    await stand.send()
+    assert len(await stand.arrived()) == 2
+
+
+async def test_check_is_content_with_the_account(stand):
+    await stand.provider.check()
+
+
+@pytest.mark.parametrize("format_", ["seconds", "http-date"])
+async def test_a_throttle_says_when_to_come_back(stand, format_):
+    await stand.fault(throttle={"retry_after": 40, "format": format_})
+    with pytest.raises(TransientDeliveryError) as caught:
+        await stand.send()
+    assert await stand.arrived() == []
+    if stand.channel is not Channel.EMAIL:
+        assert timedelta(seconds=30) < caught.value.retry_after <= timedelta(seconds=40)
+
+
+@pytest.mark.parametrize("moment", ["before", "after"])
+@pytest.mark.parametrize("how", ["hang", "reset", "rubbish"])
+async def test_a_lost_answer_is_unknown_or_known_not_to_have_arrived(stand, how, moment):
+    await stand.fault(**{how: moment})
+    # What SMTP loses before the text is not accepted; HTTP cannot tell.
+    known = stand.channel is Channel.EMAIL and moment == "before"
+    with pytest.raises((UnknownOutcome, TransientDeliveryError)) as caught:
+        await stand.send(seconds=0.5)
+    if not known:
+        assert isinstance(caught.value, UnknownOutcome)
+    if isinstance(caught.value, TransientDeliveryError):
+        assert await stand.arrived() == []
+    assert len(await stand.arrived()) == (1 if moment == "after" else 0)
+
+
+async def test_a_vendor_that_is_switched_off_is_tried_again(stand):
+    await stand.api("PUT", f"/api/providers/{VENDORS[stand.channel]}", json={"enabled": False})
+    with pytest.raises((TransientDeliveryError, UnknownOutcome)):
+        await stand.send()
+    assert await stand.arrived() == []
+    await stand.api("PUT", f"/api/providers/{VENDORS[stand.channel]}", json={"enabled": True})
+    await stand.send()
+    assert len(await stand.arrived()) == 1
+
+
+async def test_a_restarted_sandbox_is_reached_again(unused_tcp_port_factory):
+    ports = {"http_port": unused_tcp_port_factory(), "smtp_port": unused_tcp_port_factory()}
+    settings = Settings(
+        dev_sandbox_url=f"http://127.0.0.1:{ports['http_port']}", dev_sandbox_smtp_port=ports["smtp_port"]
+    )
+    built = build_providers(settings, Channel)
+    try:
+        for life in range(2):
+            started = Sandbox(SandboxOptions(**ports))
+            await started.start()
+            for channel, (provider,) in built.items():
+                stand = Stand(channel, provider, started)
+                if life and channel is Channel.PUSH:
+                    with pytest.raises(PermanentDeliveryError, match=r"fcm_token_refused|fcm_unauthenticated"):
+                        await stand.send()
+                await stand.send()
+            await started.stop()
+    finally:
+        for (provider,) in built.values():
+            await provider.close()
+
+
+RECIPIENT, MESSAGE, CONFIG = ErrorScope.RECIPIENT, ErrorScope.MESSAGE, ErrorScope.CONFIG
+MISSING_TEMPLATE = WhatsAppContent({"meta": {"name": "missing_one", "language": "en"}}, ())
+
+
+@pytest.mark.parametrize(
+    ("channel", "address", "content", "scope", "disable"),
+    [
+        (Channel.EMAIL, "bounce@example.org", None, RECIPIENT, True),
+        (Channel.EMAIL, "blocked@example.org", None, MESSAGE, False),
+        (Channel.EMAIL, "greylist@example.org", None, None, False),
+        (Channel.PUSH, "dead-1", None, RECIPIENT, True),
+        (Channel.PUSH, "foreign-1", None, RECIPIENT, True),
+        (Channel.PUSH, "invalid-1", None, RECIPIENT, True),
+        (Channel.PUSH, "apns-auth-1", None, CONFIG, False),
+        (Channel.PUSH, "busy-1", None, None, False),
+        (Channel.SMS, "+15005550001", None, RECIPIENT, True),
+        (Channel.SMS, "+15005550003", None, CONFIG, False),
+        (Channel.SMS, "+15005550004", None, RECIPIENT, False),
+        (Channel.SMS, "+15005550029", None, None, False),
+        (Channel.WHATSAPP, "+15005551026", None, RECIPIENT, False),
+        (Channel.WHATSAPP, "+15005551056", None, None, False),
+        (Channel.WHATSAPP, "+15005551031", None, CONFIG, False),
+        (Channel.WHATSAPP, "+4915112345678", MISSING_TEMPLATE, MESSAGE, False),
+    ],
+)
+async def test_the_vendors_own_refusals_are_understood(sandbox, channel, address, content, scope, disable):
+    settings = Settings(dev_sandbox_url=sandbox.http_url, dev_sandbox_smtp_port=sandbox.smtp_port)
+    (provider,) = build_providers(settings, [channel])[channel]
+    stand = Stand(channel, provider, sandbox)
+    with pytest.raises(TransientDeliveryError if scope is None else PermanentDeliveryError) as caught:
+        await stand.send(address, content)
+    assert await stand.arrived() == []
+    if scope is not None:
+        assert (caught.value.scope, caught.value.disable_address) == (scope, disable)
+    await provider.close()
