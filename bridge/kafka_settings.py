@@ -9,6 +9,9 @@ from confluent_kafka import KafkaError, KafkaException, Producer
 _PREFIX = "KAFKA_"
 _UNDERSCORED = {"log.level": "log_level"}  # librdkafka's one property without a dot
 
+_OBJECTS = frozenset({"logger", "error.cb", "stats.cb", "throttle.cb", "oauth.cb", "on.delivery"})  # no text can be one
+_INCOMPLETE = "Failed to create producer"  # the property is right, but needs others beside it
+
 # What "nothing lost, nothing twice" rests on, and names that are fixed.
 _OURS = frozenset(
     {"group.id", "enable.auto.commit", "enable.auto.offset.store", "enable.idempotence", "transactional.id"}
@@ -54,25 +57,33 @@ def kafka_config(environ: Mapping[str, str]) -> dict[str, Any]:
             "KAFKA_BOOTSTRAP_SERVERS is not set: run `python -m tidings dev`, or point it at your Kafka (host:port)"
         )
         raise ValueError(message)
+    refusal = _refusal(producer_config(config))
+    if refusal is not None:
+        message = f"librdkafka refuses the KAFKA_* settings together: {refusal}"
+        raise ValueError(message)
     return config
 
 
 def _is_known(variable: str, name: str, value: str) -> bool:
     """Ask librdkafka itself; making a client that never connects takes half a millisecond."""
-    settings = {name: value}
-    if name == "security.protocol":
-        settings["sasl.mechanisms"] = "PLAIN"  # its default, Kerberos, is not built into the wheel
+    if name in _OBJECTS:
+        return False
+    refusal = _refusal({name: value})
+    if refusal is None or refusal.startswith(_INCOMPLETE):
+        return True
+    if refusal.startswith("No such configuration property"):
+        return False
+    message = f"{variable} has a value that librdkafka refuses: {refusal}"
+    raise ValueError(message)
+
+
+def _refusal(settings: Mapping[str, Any]) -> str | None:
     try:
         Producer({**settings, "log_level": 0})
-    except TypeError:
-        return False  # a callback or logger, which no text can be
     except KafkaException as error:
         cause: KafkaError = error.args[0]
-        if cause.str().startswith("No such configuration property"):
-            return False
-        message = f"{variable} has a value that librdkafka refuses: {cause.str().strip()}"
-        raise ValueError(message) from None
-    return True
+        return cause.str().strip()
+    return None
 
 
 def consumer_config(config: Mapping[str, Any], group: str) -> dict[str, Any]:
