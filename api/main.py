@@ -13,13 +13,13 @@ from typing_extensions import override
 from api.app import create_app
 from api.authentication import is_loopback, usable_token
 from api.composition import open_context
-from notifications.settings import Settings, load_settings
+from notifications.settings import Settings, SettingsError, load_settings
 from notifications.telemetry import configure_logging
 
 log = structlog.get_logger()
 
 
-class RefusedToStartError(Exception):
+class RefusedToStartError(SettingsError):
     """The settings would open a hole, or the address cannot be had; the text says what to do."""
 
 

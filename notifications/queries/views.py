@@ -35,15 +35,13 @@ class NotificationFilter:
     received_until: datetime | None = None
 
     def conditions(self) -> list[Any]:
-        found: list[Any] = []
-        if self.type is not None:
-            found.append(col(Notification.type) == self.type)
-        if self.status is not None:
-            found.append(col(Notification.status) == self.status)
-        if self.definition is not None:
-            found.append(col(Notification.definition) == self.definition)
-        if self.recipient is not None:
-            found.append(col(Notification.recipient_id) == self.recipient)
+        exact = {
+            "type": self.type,
+            "status": self.status,
+            "definition": self.definition,
+            "recipient_id": self.recipient,
+        }
+        found: list[Any] = [getattr(Notification, name) == value for name, value in exact.items() if value is not None]
         return found + self._about_messages() + self._about_time()
 
     def _about_messages(self) -> list[Any]:
@@ -136,14 +134,13 @@ class RejectedFilter:
     rejected_until: datetime | None = None
 
     def conditions(self) -> list[Any]:
-        pairs: list[tuple[Any, Any]] = [
-            (self.reason, col(RejectedEvent.reason) == self.reason),
-            (self.source, col(RejectedEvent.source) == self.source),
-            (self.topic, col(RejectedEvent.topic) == self.topic),
-            (self.rejected_since, col(RejectedEvent.rejected_at) >= self.rejected_since),
-            (self.rejected_until, col(RejectedEvent.rejected_at) < self.rejected_until),
-        ]
-        return [condition for value, condition in pairs if value is not None]
+        exact = {"reason": self.reason, "source": self.source, "topic": self.topic}
+        found: list[Any] = [getattr(RejectedEvent, name) == value for name, value in exact.items() if value is not None]
+        if self.rejected_since is not None:
+            found.append(col(RejectedEvent.rejected_at) >= self.rejected_since)
+        if self.rejected_until is not None:
+            found.append(col(RejectedEvent.rejected_at) < self.rejected_until)
+        return found
 
 
 async def list_rejected(

@@ -16,7 +16,7 @@ from notifications.catalogue.definition import Definition
 from notifications.database import Sessions, transaction
 from notifications.ids import event_uuid
 from notifications.settings import Settings
-from notifications.tables import Attempt, Message, Notification
+from notifications.tables import Attempt, Message, Notification, RejectedEvent
 
 TOKEN = "test-token-0123456789"
 HASH_KEY = "test-hash-key-0123456789"
@@ -146,6 +146,23 @@ def attempt_row(message: Message, attempt: int, **changes: Any) -> Attempt:
         "finished_at": now,
     }
     return Attempt(**values | changes)
+
+
+_offsets = iter(range(1_000_000))
+
+
+def rejected_row(event_id: str, **changes: Any) -> RejectedEvent:
+    values: dict[str, Any] = {
+        "topic": unique("topic"),
+        "partition": 0,
+        "offset": next(_offsets),
+        "headers": [],
+        "source": SOURCE,
+        "event_id": event_id,
+        "reason": "unknown_type",
+        "detail": "mend it",
+    }
+    return RejectedEvent(**values | changes)
 
 
 async def save(sessions: Sessions, *rows: Any) -> None:

@@ -7,8 +7,7 @@ from bridge.producer import ProduceError
 from notifications.database import Sessions
 from notifications.events import Record, parse
 from notifications.ids import event_uuid
-from notifications.tables import RejectedEvent
-from tests.api.support import SOURCE, attempt_row, event, message_row, notification_row, save, unique
+from tests.api.support import SOURCE, attempt_row, event, message_row, notification_row, rejected_row, save, unique
 
 
 class TestPostEvent:
@@ -128,7 +127,7 @@ class TestGetEvent:
 
     async def test_rejected_with_what_to_mend(self, client: AsyncClient, sessions: Sessions) -> None:
         event_id = unique("pay")
-        await save(sessions, _rejected(event_id, detail="did you mean payment.succeeded?"))
+        await save(sessions, rejected_row(event_id, detail="did you mean payment.succeeded?"))
         found = (await client.get("/v1/events", params={"source": SOURCE, "id": event_id})).json()
         assert found["state"] == "rejected"
         assert "did you mean payment.succeeded?" in found["explanation"]
@@ -137,7 +136,7 @@ class TestGetEvent:
     async def test_accepted_stays_accepted_after_a_reused_id(self, client: AsyncClient, sessions: Sessions) -> None:
         row = notification_row(unique("pay"))
         message = message_row(row, 1, status="sent", attempt=1)
-        await save(sessions, row, message, attempt_row(message, 1), _rejected(row.event_id, reason="id_reused"))
+        await save(sessions, row, message, attempt_row(message, 1), rejected_row(row.event_id, reason="id_reused"))
         found = (await client.get("/v1/events", params={"source": SOURCE, "id": row.event_id})).json()
         assert found["state"] == "accepted"
         assert [rejection["reason"] for rejection in found["rejections"]] == ["id_reused"]
@@ -155,19 +154,3 @@ class TestGetEvent:
     async def test_nul_is_refused(self, client: AsyncClient) -> None:
         answer = await client.get("/v1/events", params={"source": "a\x00b", "id": "x"})
         assert answer.status_code == 422
-
-
-_offsets = iter(range(10_000))
-
-
-def _rejected(event_id: str, *, reason: str = "unknown_type", detail: str = "mend it") -> RejectedEvent:
-    return RejectedEvent(
-        topic=unique("topic"),
-        partition=0,
-        offset=next(_offsets),
-        headers=[],
-        source=SOURCE,
-        event_id=event_id,
-        reason=reason,
-        detail=detail,
-    )
