@@ -153,13 +153,14 @@ class MetaPhoneNumber:
 
 
 def authenticate(request: web.Request) -> None:
-    """Raises Refusal: 190 for the token, 100 for a phone number that is not its own."""
+    """Raises Refusal: 190 for the token, 100 (subcode 33) for a phone number that is not its own."""
     scheme, _, token = request.headers.get("Authorization", "").partition(" ")
     if scheme.lower() != "bearer" or token != ACCESS_TOKEN:
         raise _refused(190)
     given = request.match_info["phone_number_id"]
     if given != PHONE_NUMBER_ID:
-        raise _refused(100, f"Object with ID '{given}' does not exist or cannot be loaded due to missing permissions")
+        text = f"Object with ID '{given}' does not exist or cannot be loaded due to missing permissions"
+        raise _refused(100, text, subcode=33)
 
 
 def _message(body: bytes) -> dict[str, Any]:
@@ -260,7 +261,7 @@ def _only(given: dict[str, Any], known: set[str], where: str) -> None:
         raise _refused(100, f'Unexpected key "{unknown[0]}" on param "{where}".')
 
 
-def _refused(code: int, details: str = "", *, status: int | None = None) -> Refusal:
+def _refused(code: int, details: str = "", *, status: int | None = None, subcode: int | None = None) -> Refusal:
     usual, title = _ERRORS.get(code, (400, "Error"))
     error: dict[str, Any] = {
         "message": title if code == 190 else f"(#{code}) {title}",  # noqa: PLR2004 - Meta's one without a number
@@ -269,6 +270,8 @@ def _refused(code: int, details: str = "", *, status: int | None = None) -> Refu
         "error_data": {"messaging_product": "whatsapp", "details": details or title},
         "fbtrace_id": uuid.uuid4().hex[:22],
     }
+    if subcode is not None:
+        error["error_subcode"] = subcode
     return Refusal(status or usual, {"error": error})
 
 

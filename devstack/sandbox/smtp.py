@@ -217,7 +217,7 @@ class Conversation:
                 to=recipient,
                 key=slots.key,
                 correlation=slots.correlation,
-                provider_message_id=str(headers.get("Message-ID", "")).strip() or None,
+                provider_message_id=str(headers.get("Message-ID", "")).strip(" \r\n<>") or None,
                 parse=lambda: read_mail(raw),
                 size=len(raw),
             )
