@@ -28,7 +28,7 @@ from notifications.providers.base import (
     Provider,
     TransientDeliveryError,
 )
-from notifications.rendering.render import RenderError
+from notifications.rendering.errors import RenderError
 from notifications.statuses import AttemptOutcome, Channel, MessageStatus
 
 CLAIM_TO_CALL_SECONDS = 5.0  # a call begins within this of its claim, or not at all

@@ -6,7 +6,7 @@ from typing import Any
 from uuid import UUID
 
 from temporalio import workflow
-from temporalio.exceptions import ActivityError
+from temporalio.exceptions import FailureError
 
 with workflow.unsafe.imports_passed_through():
     from activities.planning import MessageCommand, PlanningActivities
@@ -88,7 +88,7 @@ class StuckMessages:
         """Carry a command out in the ledger, then let the delivery go on.
 
         Raises:
-            ActivityError: the ledger refused (a reroute without an address); the message is stuck as before.
+            FailureError: the ledger refused (a reroute without an address); the message is stuck as before.
 
         """
         stuck = self._waiting.pop(command.seq)
@@ -111,7 +111,7 @@ class StuckMessages:
         for command in commands:
             try:
                 await self.act(command)
-            except (ActivityError, KeyError) as error:
+            except (FailureError, KeyError) as error:
                 workflow.logger.warning("command.dropped: %s", type(error).__name__)
 
     def addressed(self, text: Any) -> list[MessageState]:

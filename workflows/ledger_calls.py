@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 from temporalio import workflow
-from temporalio.exceptions import ActivityError, is_cancelled_exception
+from temporalio.exceptions import ApplicationError, FailureError, is_cancelled_exception
 
 with workflow.unsafe.imports_passed_through():
     from activities.planning import PlanningActivities, PlanRequest
@@ -20,7 +20,7 @@ async def ask(method: Callable[..., Any], argument: Any, *, summary: str | None 
         return await workflow.execute_local_activity_method(
             method, argument, schedule_to_close_timeout=LOCAL_LIMIT, retry_policy=LOCAL_ONCE
         )
-    except ActivityError as error:
+    except FailureError as error:  # a local activity's own error comes bare, its time-out wrapped
         if is_cancelled_exception(error) or _is_final(error):
             raise
     return await patiently(method, argument, summary=summary)
@@ -47,5 +47,5 @@ async def make_plan(request: PlanRequest) -> NotificationState:
     return state
 
 
-def _is_final(error: ActivityError) -> bool:
-    return bool(getattr(error.cause, "non_retryable", False))
+def _is_final(error: FailureError) -> bool:
+    return any(isinstance(each, ApplicationError) and each.non_retryable for each in (error, error.cause))

@@ -26,7 +26,7 @@ with workflow.unsafe.imports_passed_through():
         stuck_details,
     )
     from workflows.ledger_calls import ask, make_plan
-    from workflows.retries import REPLAN_AFTER, SEND_RETRIES, SEND_START_TO_CLOSE
+    from workflows.retries import CLOCK_SKEW, REPLAN_AFTER, SEND_RETRIES, SEND_START_TO_CLOSE
 
 RETRYING = "retrying"  # a search attribute's value only: the notification's own status stays `running`
 ENDS_A_FALLBACK = ACCEPTED | {MessageStatus.UNKNOWN, MessageStatus.CANCELLED}
@@ -106,7 +106,7 @@ class NotificationWorkflow:
                 continue
             result = await self._send(message, stick=stick)
             if result is None:
-                message = self._find(await self._settle(), message.seq)
+                message = await self._settle(message.seq)
                 continue
             if result.due_at is not None and result.due_at > workflow.now():
                 await self._wait(until=result.due_at)
@@ -143,9 +143,14 @@ class NotificationWorkflow:
         finally:
             del self._sends[message.seq]
 
-    async def _settle(self) -> NotificationState:
+    async def _settle(self, seq: int) -> MessageState:
         """After a send without an answer: end what is past its time, and see what the ledger says."""
-        return self._see(await ask(PlanningActivities.expire, self._id, summary="expire what is due"))
+        message = self._find(
+            self._see(await ask(PlanningActivities.expire, self._id, summary="expire what is due")), seq
+        )
+        if message.status.is_open:
+            await workflow.sleep(CLOCK_SKEW)  # the database's clock decides, and may be behind
+        return message
 
     async def _wait_for_operator(self, message: MessageState) -> MessageState:
         """Stuck: wait for `retry`, `reroute` or `skip` until the message expires."""
@@ -157,8 +162,9 @@ class NotificationWorkflow:
             await self._wait(until=expires_at, for_answer_to=message.seq)
             answer = self._stuck.take_answer(message.seq)
             if answer is None and workflow.now() >= expires_at:
-                await self._settle()
-            message = answer or self._find(self._known(), message.seq)
+                message = await self._settle(message.seq)
+            else:
+                message = answer or self._find(self._known(), message.seq)
         self._stuck.discard(message.seq)
         self._show(NotificationStatus.STUCK if self._stuck.waiting else RETRYING)
         return message

@@ -41,3 +41,4 @@ OWN_SERVERS_RETRY = RetryPolicy(
 )
 
 REPLAN_AFTER = timedelta(minutes=5)  # a longer wait plans again when it ends
+CLOCK_SKEW = timedelta(seconds=1)  # between Temporal's clock, which sets timers, and Postgres', which decides
