@@ -108,7 +108,8 @@ def _bad_header(why: str) -> PermanentDeliveryError:
 
 def _body(content: EmailContent, key: UUID) -> bytes:
     if content.html is None:
-        return _part("plain", content.text)
+        part = _part("plain", content.text)
+        return part if part.endswith(b"\r\n") else part + b"\r\n"
     # Quoted-printable never writes "=_", so the boundary cannot stand in a part.
     mark = f"=_{key.hex}".encode()
     head = b'Content-Type: multipart/alternative; boundary="' + mark + b'"\r\n\r\n'

@@ -24,7 +24,7 @@ from notifications.providers.base import (
 )
 from notifications.providers.email.addresses import BadAddressError, Mailbox, mailbox
 from notifications.providers.email.mime import Mail, build_mail
-from notifications.providers.email.smtp_pool import Connection, SmtpPool
+from notifications.providers.email.smtp_pool import IDLE_SECONDS, Connection, SmtpPool
 from notifications.providers.verdicts import Verdict
 from notifications.settings import SettingsError, SmtpSettings
 from notifications.statuses import Channel
@@ -115,11 +115,11 @@ class SmtpProvider:
     name = "smtp"
     channel = Channel.EMAIL
 
-    def __init__(self, settings: SmtpSettings) -> None:
+    def __init__(self, settings: SmtpSettings, *, idle_seconds: float = IDLE_SECONDS) -> None:
         self._timeout = settings.timeout_seconds
         self._from = _own(settings.from_address, "TIDINGS_SMTP__FROM_ADDRESS")
         self._reply_to = _own(settings.reply_to, "TIDINGS_SMTP__REPLY_TO") if settings.reply_to else None
-        self._pool = SmtpPool(settings)
+        self._pool = SmtpPool(settings, idle_seconds)
 
     async def send(self, message: OutgoingMessage, *, idempotency_key: UUID, deadline: float) -> Receipt:
         mail = build_mail(

@@ -39,8 +39,9 @@ class Connection:
 class SmtpPool:
     """At most `max_connections` at once; the newest idle one is taken first, so that the others can be let go."""
 
-    def __init__(self, settings: SmtpSettings) -> None:
+    def __init__(self, settings: SmtpSettings, idle_seconds: float) -> None:
         self._settings = settings
+        self._idle_seconds = idle_seconds
         self._places = asyncio.Semaphore(settings.max_connections)
         self._idle: deque[Connection] = deque()
         self._sweep: asyncio.TimerHandle | None = None
@@ -75,7 +76,7 @@ class SmtpPool:
         connection.idle_since = time.monotonic()
         self._idle.append(connection)
         if self._sweep is None:
-            self._sweep = asyncio.get_running_loop().call_later(IDLE_SECONDS, self._close_idle)
+            self._sweep = asyncio.get_running_loop().call_later(self._idle_seconds, self._close_idle)
 
     def drop(self, connection: Connection) -> None:
         """After an error: nobody knows what the server would take next."""
@@ -92,7 +93,7 @@ class SmtpPool:
     def _newest(self) -> Connection | None:
         while self._idle:
             connection = self._idle.pop()
-            if connection.client.is_connected and time.monotonic() - connection.idle_since < IDLE_SECONDS:
+            if connection.client.is_connected and time.monotonic() - connection.idle_since < self._idle_seconds:
                 return connection
             connection.close()
         return None
@@ -122,10 +123,10 @@ class SmtpPool:
     def _close_idle(self) -> None:
         self._sweep = None
         now = time.monotonic()
-        while self._idle and now - self._idle[0].idle_since >= IDLE_SECONDS:
+        while self._idle and now - self._idle[0].idle_since >= self._idle_seconds:
             self._idle.popleft().close()
         if self._idle:
-            wait = self._idle[0].idle_since + IDLE_SECONDS - now
+            wait = self._idle[0].idle_since + self._idle_seconds - now
             self._sweep = asyncio.get_running_loop().call_later(wait, self._close_idle)
 
 

@@ -1,0 +1,3 @@
+from tests.contracts.support.fixtures import failure, send
+
+__all__ = ["failure", "send"]
