@@ -31,7 +31,8 @@ _SENSITIVE_KEYS = frozenset({"recipient_name", "display_name", "api_key", "hash_
 _HARMLESS_ENDINGS = ("_ref", "_id", "_count", "_seconds", "_bytes")
 _EMAIL = re.compile(r"[^\s@<>\"'(),:;=\[\]]+@[^\s@<>\"'(),:;=\[\]]+\.[^\s@<>\"'(),:;=\[\]]+")
 _PHONE = re.compile(r"(?<![\w.])\+\d{8,15}(?!\d)")
-_NOISY_LOGGERS = ("httpx", "httpcore", "aiohttp.access", "uvicorn.access")  # they log whole URLs
+# Migrations are no news, and the others log whole URLs.
+_NOISY_LOGGERS = ("alembic.runtime.migration", "httpx", "httpcore", "aiohttp.access", "uvicorn.access")
 
 log = structlog.get_logger()
 

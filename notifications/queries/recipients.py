@@ -155,7 +155,7 @@ async def read_preferences(session: AsyncSession, recipient_id: str) -> Mapping[
     return {(choice.category, Channel(choice.channel)): choice.opted_in for choice in kept}
 
 
-async def suppress(  # noqa: PLR0917 - in the order of the table
+async def suppress(
     session: AsyncSession, address_ref: bytes, channel: Channel, scope: str, reason: str, source: str
 ) -> bool:
     """Stop using an address for `scope` (`all`, or a category). Returns False if it was suppressed before."""
