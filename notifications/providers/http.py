@@ -16,7 +16,13 @@ from typing import Any
 
 import aiohttp
 
-from notifications.providers.base import DeliveryError, TransientDeliveryError, UnknownOutcome
+from notifications.providers.base import (
+    DeliveryError,
+    ErrorScope,
+    PermanentDeliveryError,
+    TransientDeliveryError,
+    UnknownOutcome,
+)
 
 USER_AGENT = "tidings/0.1.0"
 MAX_ANSWER_BYTES = 64 * 1024
@@ -84,6 +90,7 @@ class HttpClient:
         Raises:
             TransientDeliveryError: no byte of the request was written.
             UnknownOutcome: it was, and no whole answer came.
+            PermanentDeliveryError: the URL is none (scope config).
 
         """
         call = SimpleNamespace(written=False)
@@ -94,6 +101,9 @@ class HttpClient:
                 return await self._exchange(method, url, headers, body, call)
         except TimeoutError:
             failure = self._failure("timeout", f"no answer within {max(remaining, 0):.1f} s", written=call.written)
+        except (aiohttp.InvalidURL, aiohttp.NonHttpUrlClientError):
+            detail = "the vendor's base URL is not one: check the settings"
+            failure = PermanentDeliveryError(f"{self._vendor}_bad_url", detail, scope=ErrorScope.CONFIG)
         except (aiohttp.ClientError, OSError, ValueError) as error:
             failure = self._failure(_short(error), "the connection failed", written=call.written)
         # Raised out here so that it carries no cause: the client's own errors may quote what was sent.
