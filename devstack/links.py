@@ -11,18 +11,18 @@ from devstack.steps import Timing
 def links_table(endpoints: Endpoints) -> Table:
     table = Table(title="Tidings is running", title_justify="left", show_header=False, box=None, pad_edge=False)
     rows = (
-        ("Inbox", endpoints.sandbox, "phones and mailboxes, and a switch for each provider"),
-        ("Temporal UI", endpoints.temporal_ui, "every notification as a workflow"),
-        ("API", f"{endpoints.api}/docs", "the token is TIDINGS_API_TOKEN in .tidings/env"),
+        ("Inbox", endpoints.sandbox, "phones and mailboxes"),
+        ("Temporal UI", endpoints.temporal_ui, "every notification"),
+        ("API", f"{endpoints.api}/docs", "token in .tidings/env"),
         ("Kafka", endpoints.kafka, "produce events here"),
         ("PostgreSQL", endpoints.postgres, "the ledger"),
-        ("Metrics", f"{endpoints.api}/metrics", "and those of the other processes in .tidings/endpoints.json"),
+        ("Metrics", f"{endpoints.api}/metrics", "more in .tidings/"),
         ("Temporal", endpoints.temporal, ""),
-        ("SMTP", endpoints.smtp, "the sandbox's mail server"),
+        ("SMTP", endpoints.smtp, "the sandbox's mail"),
     )
     table.add_column(style="bold")
     table.add_column(style="cyan", no_wrap=True)
-    table.add_column(style="dim")
+    table.add_column(style="dim", no_wrap=True)
     for row in rows:
         table.add_row(*row)
     return table

@@ -23,8 +23,12 @@ COORDINATES = (
 _ALL_REPOSITORIES = {"*", "external:*", "central"}
 
 
+def _home(environ: Mapping[str, str]) -> Path:
+    return Path(environ.get("HOME") or Path.home())
+
+
 def _cache_file(environ: Mapping[str, str]) -> Path:
-    base = Path(environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    base = Path(environ.get("XDG_CACHE_HOME") or _home(environ) / ".cache")
     key = hashlib.sha256("\n".join(COORDINATES).encode()).hexdigest()[:12]
     return base / "tidings" / f"kafka-{key}.json"
 
@@ -51,7 +55,7 @@ def _remember(jars: list[str], environ: Mapping[str, str]) -> None:
 
 def _settings_files(environ: Mapping[str, str]) -> list[Path]:
     """The user's settings first: they win over those of the installation."""
-    files = [Path.home() / ".m2" / "settings.xml"]
+    files = [_home(environ) / ".m2" / "settings.xml"]
     files += [Path(environ[name], "conf", "settings.xml") for name in ("MAVEN_HOME", "M2_HOME") if environ.get(name)]
     return [*files, Path("/etc/maven/settings.xml")]
 

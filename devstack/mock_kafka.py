@@ -1,7 +1,8 @@
 """librdkafka's built-in cluster in a process of its own: the fall-back where Apache Kafka's jars cannot be had.
 
-Run as `python -m devstack.mock_kafka TOPIC:PARTITIONS ...`; prints the address, which it chooses itself, and serves
-until SIGTERM. It keeps 5 MiB per partition and has no admin API, no transactions and no static membership.
+Run as `python -m devstack.mock_kafka TOPIC:PARTITIONS ...`; prints `BOOTSTRAP=` and the address, which it chooses
+itself, and serves until SIGTERM. It keeps 5 MiB per partition and has no admin API, no transactions and no static
+membership.
 """
 
 import ctypes
@@ -69,7 +70,7 @@ def main() -> None:
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
-    print(cluster.bootstrap, flush=True)  # noqa: T201 - the address is what its starter waits for
+    print(f"BOOTSTRAP={cluster.bootstrap}", flush=True)  # noqa: T201 - the address is what its starter waits for
     stop.wait()
 
 

@@ -91,6 +91,7 @@ async def start_postgres(folder: Path, port: int, spawner: Spawner) -> PostgresS
             cwd=folder,
             user=user,
             grace_seconds=2,
+            remove=folder,
         )
     )
     status = await initdb.wait()

@@ -30,19 +30,35 @@ class Command:
     user: str | None = None  # whom to run as; only root can
     stop_signals: tuple[str, ...] = ("TERM",)
     grace_seconds: float = 5.0
-    remove: Path | None = None  # a folder that goes with the process, even if we are killed
+    remove: Path | None = None  # a folder that goes when the process is ended, even if we are killed
+
+
+async def _stream(descriptor: int) -> asyncio.StreamReader:
+    """The reading end of a pipe; closed at its end."""
+    reader = asyncio.StreamReader()
+    pipe = os.fdopen(descriptor, "rb", buffering=0)
+    await asyncio.get_running_loop().connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), pipe)
+    return reader
 
 
 class GuardedProcess:
     """Made by `Spawner.start`. `pid` is the command's own, not the guardian's."""
 
-    def __init__(self, command: Command, guardian: asyncio.subprocess.Process, pid: int, sink: Sink) -> None:
+    def __init__(
+        self,
+        command: Command,
+        guardian: asyncio.subprocess.Process,
+        report: asyncio.StreamReader,
+        pid: int,
+        sink: Sink,
+    ) -> None:
         self.name = command.name
         self.pid = pid
         self.tail: deque[str] = deque(maxlen=20)  # the last lines of its output, for a message when it ends
-        self._command = command
         self._guardian = guardian
+        self._report = report
         self._sink = sink
+        self._burial = asyncio.create_task(self._bury())
         self._output = asyncio.create_task(self._read_output())
 
     @classmethod
@@ -60,8 +76,9 @@ class GuardedProcess:
             "stop_signals": command.stop_signals,
             "grace_seconds": command.grace_seconds,
             "remove": str(command.remove) if command.remove else None,
-            "pid_fd": writing,
+            "report_fd": writing,
         }
+        report = await _stream(reading)
         try:
             guardian = await asyncio.create_subprocess_exec(
                 *(sys.executable, "-I", "-S", str(GUARDIAN), json.dumps(spec)),
@@ -75,15 +92,17 @@ class GuardedProcess:
             )
         finally:
             os.close(writing)
-        try:
-            pid = await asyncio.to_thread(os.read, reading, 32)
-        finally:
-            os.close(reading)
-        process = cls(command, guardian, int(pid or 0), sink)
-        if not pid:
+        process = cls(command, guardian, report, int(await report.readline() or 0), sink)
+        if not process.pid:
             await process.wait()
             raise StackError(f"{command.name} cannot be started: {process.last_words()}")
         return process
+
+    async def _bury(self) -> None:
+        """Kill what a guardian that was itself killed left behind; it holds the pipes that `wait` waits for."""
+        if not await self._report.read() and self.pid:
+            with suppress(ProcessLookupError, PermissionError):
+                os.killpg(self.pid, signal.SIGKILL)
 
     async def _read_output(self) -> None:
         assert self._guardian.stdout is not None  # noqa: S101 - asked for above
@@ -110,11 +129,10 @@ class GuardedProcess:
 
     async def wait(self) -> int:
         """The command's exit status (128 + n for signal n), once nothing of its group is left."""
+        # Shielded: whoever stops waiting must not stop the burial, nor the reading.
+        await asyncio.shield(self._burial)
         status = await self._guardian.wait()
-        if status < 0 and self.pid:  # the guardian itself was killed
-            with suppress(ProcessLookupError, PermissionError):
-                os.killpg(self.pid, signal.SIGKILL)
-        await self._output
+        await asyncio.shield(self._output)
         return status
 
     async def stop(self) -> int:

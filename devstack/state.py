@@ -5,6 +5,8 @@ import json
 import os
 import secrets
 import shlex
+import shutil
+import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
@@ -95,10 +97,25 @@ def read_variables(state: Path = STATE) -> dict[str, str]:
     return {name: value for name, value in pairs}  # noqa: C416 - a list of pairs has no length that types can see
 
 
+def make_data_folder(state: Path) -> Path:
+    """A new folder for the servers' data, remembered so that even the data of a killed stack goes at the next start.
+
+    It is not below the checkout: PostgreSQL may run as another user, whom a home folder may keep out.
+    """
+    folder = tempfile.mkdtemp(prefix="tidings-")
+    os.chmod(folder, 0o755)  # noqa: PTH101, S103 - see above
+    _write(state / "data-folder", folder)
+    return Path(folder)
+
+
 def forget(state: Path) -> None:
-    """Take back the addresses of a stack that is gone."""
+    """Take back the addresses, and the data, of a stack that is gone."""
     for name in ("endpoints.json", "env"):
         (state / name).unlink(missing_ok=True)
+    note = state / "data-folder"
+    if note.exists():
+        shutil.rmtree(note.read_text(encoding="utf-8"), ignore_errors=True)
+        note.unlink()
 
 
 def kept_secret(state: Path, name: str) -> str:
@@ -107,3 +124,11 @@ def kept_secret(state: Path, name: str) -> str:
     if not file.exists():
         _write(file, secrets.token_urlsafe(24))
     return file.read_text(encoding="utf-8").strip()
+
+
+def read_endpoints(state: Path = STATE) -> Endpoints | None:
+    """Where the running stack listens; None where none runs, or none is ready yet."""
+    file = state / "endpoints.json"
+    if not is_running(state) or not file.exists():
+        return None
+    return Endpoints(**json.loads(file.read_text(encoding="utf-8")))

@@ -5,8 +5,8 @@ import os
 import sys
 import tempfile
 from collections import deque
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from datetime import timedelta
 from pathlib import Path
 
@@ -30,8 +30,9 @@ def _keep(name: str, line: str) -> None:
     _lines.append(f"{name}: {line}")
 
 
-@asynccontextmanager
-async def _folder() -> AsyncIterator[Path]:
+@contextmanager
+def server_folder() -> Iterator[Path]:
+    """A folder for servers, gone at the end."""
     with tempfile.TemporaryDirectory(prefix="tidings-test-", ignore_cleanup_errors=True) as name:
         os.chmod(name, 0o755)  # noqa: PTH101, S103 - PostgreSQL may run as another user, who has to reach its data
         yield Path(name)
@@ -44,7 +45,7 @@ async def running_postgres() -> AsyncIterator[str]:
     if given:
         yield given
         return
-    async with _folder() as folder:
+    with server_folder() as folder:
         server = await start_postgres(folder / "postgres", free_ports(1)[0], Spawner(_keep))
         try:
             yield server.url
@@ -65,7 +66,7 @@ async def running_temporal() -> AsyncIterator[str]:
 @asynccontextmanager
 async def running_kafka() -> AsyncIterator[KafkaServer]:
     """Apache Kafka, or the built-in cluster with the reason in `fallback`; both make topics when first named."""
-    async with _folder() as folder:
+    with server_folder() as folder:
         server = await start_kafka(folder / "kafka", free_ports(1)[0], Spawner(_keep), topics=(), auto_create=True)
         try:
             yield server

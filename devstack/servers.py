@@ -1,0 +1,162 @@
+"""The four servers of the stack: ours, or those that the environment names, which are only looked at."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from pydantic import SecretStr
+
+from activities.temporal import SEARCH_ATTRIBUTES
+from bridge.kafka_settings import kafka_config
+from bridge.topics import all_topics
+from devstack.checks import Problem, database_problem, kafka_problem, temporal_problem
+from devstack.kafka import PARTITIONS, start_kafka
+from devstack.ports import HOST
+from devstack.postgres import postgres_url, start_postgres
+from devstack.preparation import Database, create_topics
+from devstack.processes import GuardedProcess, Spawner, StackError
+from devstack.sandbox_process import start_sandbox
+from devstack.state import Endpoints
+from devstack.steps import Step
+from devstack.temporal import start_temporal
+from devstack.variables import given_servers, own_accounts, stack_variables
+from notifications.settings import load_settings
+
+_UNTOUCHED = {
+    "postgres": "it is not migrated, and neither catalogue nor recipients are written to it",
+    "temporal": "nothing is created there",
+    "kafka": "no topic is created there",
+}
+
+
+class Servers:
+    """`processes` are ours, `database` is None where the user's own is used, `notes` are plain lines for the user."""
+
+    def __init__(
+        self, ports: Mapping[str, int], spawner: Spawner, *, folder: Path, state: Path, environ: Mapping[str, str]
+    ) -> None:
+        self.processes: list[GuardedProcess] = []
+        self.database: Database | None = None
+        self._ports, self._spawner, self._folder, self._state, self._environ = ports, spawner, folder, state, environ
+        self._given = given_servers(environ)
+        self._addresses = {
+            "postgres": postgres_url(ports["postgres"]),
+            "temporal": f"{HOST}:{ports['temporal']}",
+            "kafka": f"{HOST}:{ports['kafka']}",
+        } | self._given
+        self._builtin_kafka = False
+        self._topics = all_topics(load_settings().topics)
+        self.notes = [f"your own {name} is used: {_UNTOUCHED[name]}" for name in self._given]
+        self.notes += [
+            f"your own {provider} account is used, for TIDINGS_DEV_ALLOW_RECIPIENTS only; all else goes to the sandbox"
+            for provider in own_accounts(environ)
+        ]
+
+    def steps(self) -> list[Step]:
+        return [
+            Step("postgres", (), self._postgres),
+            Step("migrations", ("postgres",), self._migrate),
+            Step("catalogue", ("migrations",), self._apply_catalogue),
+            Step("recipients", ("migrations",), self._load_recipients),
+            Step("temporal", (), self._temporal),
+            Step("kafka", (), self._kafka),
+            Step("topics", ("kafka",), self._create_topics),
+            Step("sandbox", (), self._sandbox),
+        ]
+
+    @property
+    def endpoints(self) -> Endpoints:
+        """Sure once kafka has started: the built-in cluster chooses its own port."""
+        api = f"http://{HOST}:{self._ports['api']}"
+        metrics = {
+            name.removesuffix("_metrics"): f"http://{HOST}:{port}/metrics"
+            for name, port in self._ports.items()
+            if name.endswith("_metrics")
+        }
+        ui = f"http://{HOST}:{self._ports['temporal_ui']}"
+        if "temporal" in self._given:
+            ui = self._environ.get("TIDINGS_TEMPORAL_UI_URL", "http://localhost:8233")
+        return Endpoints(
+            postgres=self._addresses["postgres"],
+            kafka=self._addresses["kafka"],
+            temporal=self._addresses["temporal"],
+            temporal_ui=ui,
+            api=api,
+            sandbox=f"http://{HOST}:{self._ports['sandbox']}",
+            smtp=f"{HOST}:{self._ports['smtp']}",
+            metrics={"api": f"{api}/metrics", **metrics},
+        )
+
+    def variables(self) -> dict[str, str]:
+        """What the applications run with; as sure as `endpoints`."""
+        return stack_variables(self.endpoints, state=self._state, environ=self._environ)
+
+    async def close(self) -> None:
+        if self.database is not None:
+            await self.database.close()
+
+    async def _postgres(self) -> None:
+        if "postgres" in self._given:
+            _refuse(await database_problem(SecretStr(self._given["postgres"])))
+            return
+        server = await start_postgres(self._folder / "postgres", self._ports["postgres"], self._spawner)
+        self.processes.append(server.process)
+        self.database = Database(server.url)
+
+    async def _migrate(self) -> None:
+        if self.database is not None:
+            await self.database.migrate()
+
+    async def _apply_catalogue(self) -> None:
+        if self.database is not None:
+            await self.database.apply_catalogue(self._say_of_catalogue)
+
+    async def follow_catalogue(self) -> None:
+        """Publish `catalogue/` after each save, until cancelled; not into a database of the user's own."""
+        if self.database is not None:
+            await self.database.follow_catalogue(self._say_of_catalogue)
+
+    def _say_of_catalogue(self, line: str) -> None:
+        self._spawner.say("catalogue", line)
+
+    async def _load_recipients(self) -> None:
+        if self.database is not None:
+            await self.database.load_recipients()
+
+    async def _temporal(self) -> None:
+        if "temporal" in self._given:
+            _refuse(await temporal_problem())
+            return
+        server = await start_temporal(
+            self._ports["temporal"],
+            self._spawner,
+            ui_port=self._ports["temporal_ui"],
+            search_attributes=SEARCH_ATTRIBUTES,
+        )
+        self.processes.append(server.process)
+
+    async def _kafka(self) -> None:
+        if "kafka" in self._given:
+            return
+        server = await start_kafka(self._folder / "kafka", self._ports["kafka"], self._spawner, topics=self._topics)
+        self.processes.append(server.process)
+        self._addresses["kafka"] = server.bootstrap
+        if server.fallback is not None:
+            self._builtin_kafka = True
+            self._spawner.say(
+                "stack", f"{server.fallback}: librdkafka's built-in cluster serves Kafka at {server.bootstrap}"
+            )
+
+    async def _create_topics(self) -> None:
+        if "kafka" in self._given:
+            _refuse(await kafka_problem(kafka_config(self._environ), self._topics, partitions=PARTITIONS))
+        elif not self._builtin_kafka:  # which has no admin API and was started with the topics
+            await create_topics(self._addresses["kafka"], self._topics, PARTITIONS)
+
+    async def _sandbox(self) -> None:
+        server = await start_sandbox(self._ports["sandbox"], self._ports["smtp"], self._spawner)
+        self.processes.append(server.process)
+
+
+def _refuse(problem: Problem | None) -> None:
+    if problem is not None:
+        raise StackError(str(problem))
