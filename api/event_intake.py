@@ -38,7 +38,7 @@ async def accept_event(context: ApiContext, body: bytes, idempotency_key: str | 
     except RejectedError as error:
         raise _rejected(error) from None
     await _refuse_reused_id(context, event)
-    topic, key = _topic(intent), event.partitionkey or event.recipient
+    topic, key = topic_of(intent), event.partitionkey or event.recipient
     size = Record(key=key.encode() if key else None, value=value, headers=HEADERS).size
     if size > MAX_RECORD_BYTES:
         raise ProblemError(TOO_LARGE, f"the record would have {size} bytes; at most {MAX_RECORD_BYTES} are taken")
@@ -76,7 +76,7 @@ async def _refuse_reused_id(context: ApiContext, event: CloudEvent) -> None:
         )
 
 
-def _topic(intent: Intent) -> str:
+def topic_of(intent: Intent) -> str:
     """A cancel is taken on every notification topic."""
     if isinstance(intent, NewNotification):
         return topic_for(intent.definition.type)

@@ -37,6 +37,7 @@ def create_engine(url: SecretStr | None, *, pool_size: int = 10) -> AsyncEngine:
         max_overflow=0,
         pool_pre_ping=True,
         pool_timeout=10,
+        hide_parameters=True,  # an error's text ends up in logs, and parameters are addresses
         connect_args={
             "connect_timeout": 5,
             "options": "-c timezone=UTC -c statement_timeout=30s -c lock_timeout=10s"

@@ -1,0 +1,128 @@
+"""`python -m tidings test-send DEFINITION --channel C --to ADDRESS`: one rendered example through a real provider.
+
+It stands outside the ledger: nothing is recorded, retried or published, and no consent is asked.
+"""
+
+# ruff: noqa: PT028 - a command with options, not a test
+
+import asyncio
+import json
+import time
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+import typer
+from rich.text import Text
+
+from notifications.addresses import normalise_email, normalise_phone
+from notifications.catalogue.definition import Definition
+from notifications.catalogue.store import Catalogue, CatalogueStore
+from notifications.masking import mask
+from notifications.providers.base import Content, DeliveryError, OutgoingMessage, Provider
+from notifications.providers.registry import build_providers
+from notifications.rendering.render import RenderContext, Renderer
+from notifications.settings import Settings, load_settings
+from notifications.statuses import Channel
+from tidings.answers import console
+from tidings.surroundings import CommandError, failing_in_one_line, open_sessions
+
+_CALL_SECONDS = 30.0
+_RECIPIENT = {"id": "test-recipient", "name": "Test Recipient"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Tested:
+    definition: str
+    channel: str
+    provider: str
+    to: str
+    provider_message_id: str | None
+    seconds: float
+    sandbox: str | None
+
+
+def test_send(
+    definition: Annotated[str, typer.Argument(help="A published definition.")],
+    channel: Annotated[Channel, typer.Option("--channel", help="One of its channels.")],
+    to: Annotated[str, typer.Option("--to", help="E-mail address, E.164 number or device token.")],
+    locale: Annotated[str | None, typer.Option("--locale", help="The recipient's language, such as de-AT.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the outcome as JSON.")] = False,
+) -> None:
+    """Render a definition's example and send it through the first provider of the channel, without the ledger.
+
+    In development only addresses in TIDINGS_DEV_ALLOW_RECIPIENTS reach a real provider; others go to the sandbox.
+    """
+    with failing_in_one_line():
+        tested = asyncio.run(_run(load_settings(), definition, channel, _checked(channel, to), locale))
+    if as_json:
+        typer.echo(json.dumps(tested.__dict__, ensure_ascii=False))
+        return
+    out = console()
+    out.print(Text.assemble(("accepted", "bold green"), f" by {tested.provider} for {tested.to}"))
+    if tested.provider_message_id is not None:
+        out.print(Text(f"its id there: {tested.provider_message_id}"))
+    if tested.sandbox is not None:
+        out.print(Text(f"unless TIDINGS_DEV_ALLOW_RECIPIENTS names the address, it is in the inbox: {tested.sandbox}"))
+
+
+def _checked(channel: Channel, to: str) -> str:
+    """The address in the spelling that providers take; raises ValueError with what to mend."""
+    if channel is Channel.PUSH:
+        return to
+    return normalise_email(to) if channel is Channel.EMAIL else normalise_phone(to)
+
+
+async def _run(settings: Settings, name: str, channel: Channel, to: str, locale: str | None) -> Tested:
+    async with open_sessions(settings) as sessions:
+        catalogue = await CatalogueStore(sessions).current()
+    found = _definition(catalogue, name, channel)
+    content = _rendered(found, channel, catalogue.example(name) or {}, locale)
+    provider, *spare = build_providers(settings, [channel])[channel]
+    try:
+        return await _send(settings, found, provider, content, to)
+    finally:
+        for opened in (provider, *spare):
+            await opened.close()
+
+
+def _definition(catalogue: Catalogue, name: str, channel: Channel) -> Definition:
+    found = catalogue.find(name)
+    if found is None:
+        nearest = catalogue.nearest(name)
+        hint = f"did you mean {nearest}?" if nearest else "publish it with `python -m tidings apply catalogue/`"
+        raise CommandError(f"no definition {name!r} is published: {hint}")
+    if not found.templates.of(channel):
+        written = ", ".join(item.value for item in Channel if found.templates.of(item))
+        raise CommandError(f"{found.name} has no template for {channel}: it has {written}")
+    return found
+
+
+def _rendered(found: Definition, channel: Channel, example: Mapping[str, Any], locale: str | None) -> Content:
+    event = dict(example)
+    data = dict(event.pop("data", None) or {})
+    guest = data.pop("recipient", None) or {}
+    recipient = {**_RECIPIENT, **guest}
+    context = RenderContext(data=data, recipient=recipient, event=event, locale=locale)
+    return Renderer().render(found, channel, context)
+
+
+async def _send(settings: Settings, found: Definition, provider: Provider, content: Content, to: str) -> Tested:
+    message = OutgoingMessage(
+        origin_id=uuid.uuid4(), seq=1, attempt=1, channel=provider.channel, address=to, content=content
+    )
+    began = time.monotonic()
+    try:
+        receipt = await provider.send(message, idempotency_key=uuid.uuid4(), deadline=began + _CALL_SECONDS)
+    except DeliveryError as error:
+        raise CommandError(f"{provider.name} did not accept it: {error}") from error
+    return Tested(
+        definition=found.name,
+        channel=provider.channel.value,
+        provider=provider.name,
+        to=mask(provider.channel, to),
+        provider_message_id=receipt.provider_message_id,
+        seconds=round(time.monotonic() - began, 3),
+        sandbox=settings.dev_sandbox_url,
+    )
