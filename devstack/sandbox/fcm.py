@@ -1,14 +1,7 @@
 """FCM HTTP v1: `POST /fcm/v1/projects/{project}/messages:send`.
 
-| a token that begins with | gets |
-|---|---|
-| `dead-` | 404 UNREGISTERED |
-| `foreign-` | 403 SENDER_ID_MISMATCH |
-| `invalid-` | 400 INVALID_ARGUMENT, naming `message.token` |
-| `apns-auth-` | 401 THIRD_PARTY_AUTH_ERROR |
-| `busy-` | 429 QUOTA_EXCEEDED with `Retry-After: 60` |
-
-Any other token is a device. The error bodies follow firebase.google.com/docs/reference/fcm/rest/v1/ErrorCode.
+Any token but the test tokens (see the package) is a device. The error bodies follow
+firebase.google.com/docs/reference/fcm/rest/v1/ErrorCode.
 """
 
 import json

@@ -15,6 +15,7 @@ from uuid import uuid4
 Content = dict[str, Any]
 
 _KEYS_REMEMBERED = 200_000  # about 40 MB; a key outlives its entry, so that late duplicates are seen
+_DUPLICATES_LISTED = 100
 _FEED_SIZE = 500  # events a slow viewer may lag behind before it has to load the page again
 
 
@@ -79,6 +80,7 @@ class Inbox:
         self._entries: OrderedDict[str, Accepted] = OrderedDict()
         self._bytes = 0
         self._by_key: OrderedDict[tuple[str, str], int] = OrderedDict()
+        self._duplicates: dict[tuple[str, str], int] = {}  # those of `_by_key` that came more than once
         self._accepted: Counter[str] = Counter()
         self._feeds: set[asyncio.Queue[Accepted | Signal]] = set()
 
@@ -93,10 +95,12 @@ class Inbox:
         self.announce(entry)
 
     def _count(self, identity: tuple[str, str]) -> None:
-        self._by_key[identity] = self._by_key.get(identity, 0) + 1
+        times = self._by_key[identity] = self._by_key.get(identity, 0) + 1
         self._by_key.move_to_end(identity)
+        if times > 1:
+            self._duplicates[identity] = times
         if len(self._by_key) > _KEYS_REMEMBERED:
-            self._by_key.popitem(last=False)
+            self._duplicates.pop(self._by_key.popitem(last=False)[0], None)
 
     def announce(self, news: Accepted | Signal) -> None:
         """Tell every viewer; one that lags too far behind is cut off with RELOAD."""
@@ -130,13 +134,13 @@ class Inbox:
 
     def totals(self) -> dict[str, Any]:
         """Since the start or the last `clear`, entries that fell out included."""
-        duplicates = {key: times for (key, _), times in self._by_key.items() if times > 1}
+        newest = list(self._duplicates.items())[-_DUPLICATES_LISTED:]
         return {
             "accepted": self._accepted.total(),
             "accepted_by_provider": dict(self._accepted),
             "distinct_keys": len(self._by_key),
-            "duplicated_keys": len(duplicates),
-            "duplicates": dict(list(duplicates.items())[-100:]),
+            "duplicated_keys": len(self._duplicates),
+            "duplicates": {key: times for (key, _), times in newest},
         }
 
     def clear(self) -> int:
@@ -144,6 +148,7 @@ class Inbox:
         cleared = len(self._entries)
         self._entries.clear()
         self._by_key.clear()
+        self._duplicates.clear()
         self._accepted.clear()
         self._bytes = 0
         self.announce(Signal.RELOAD)

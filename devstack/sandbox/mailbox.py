@@ -9,6 +9,7 @@ from devstack.sandbox.inbox import Content
 from devstack.sandbox.slots import Slots, read_slots
 
 _headers = BytesHeaderParser(policy=policy.compat32)
+_SHOWN_HEADERS = ("Subject", "From", "To", "Reply-To", "Message-ID")
 
 
 def read_headers(raw: bytes) -> Message:
@@ -25,26 +26,36 @@ def mail_slots(headers: Message) -> Slots:
 
 
 def read_mail(raw: bytes) -> Content:
-    mail = BytesParser(policy=policy.default).parsebytes(raw)
-    if not isinstance(mail, EmailMessage):
-        return {"subject": None, "text": raw.decode("utf-8", "replace"), "html": None}
-    return {
-        "subject": _header(mail, "Subject"),
-        "from": _header(mail, "From"),
-        "to": _header(mail, "To"),
-        "reply_to": _header(mail, "Reply-To"),
-        "message_id": _header(mail, "Message-ID"),
-        "text": _part(mail, "plain"),
-        "html": _part(mail, "html"),
-        "attachments": [_attachment(part) for part in mail.iter_attachments()],
-        "headers": [[name, str(value)] for name, value in mail.items()],
-        "size": len(raw),
-    }
+    """The parts of a mail; one that the parser of the standard library stumbles over is shown as it came."""
+    try:
+        return _read_parts(BytesParser(policy=policy.default).parsebytes(raw))
+    except (LookupError, ValueError, AttributeError, TypeError):  # broken headers raise any of these
+        headers = read_headers(raw)
+        text = raw.partition(b"\r\n\r\n")[2].decode("utf-8", "replace")
+        return _content({name: str(headers.get(name, "")) for name in _SHOWN_HEADERS}, text=text)
 
 
-def _header(mail: EmailMessage, name: str) -> str | None:
-    value = mail.get(name)
-    return str(value) if value is not None else None
+def _read_parts(mail: EmailMessage) -> Content:
+    return _content(
+        {name: str(mail[name]) for name in _SHOWN_HEADERS if mail[name] is not None},
+        text=_part(mail, "plain"),
+        html=_part(mail, "html"),
+        attachments=[_attachment(part) for part in mail.iter_attachments()],
+        all_headers=[[name, str(value)] for name, value in mail.items()],
+    )
+
+
+def _content(
+    headers: dict[str, str],
+    *,
+    text: str | None,
+    html: str | None = None,
+    attachments: list[dict[str, Any]] | None = None,
+    all_headers: list[list[str]] | None = None,
+) -> Content:
+    shown = {name.lower().replace("-", "_"): headers.get(name) for name in _SHOWN_HEADERS}
+    listed = all_headers if all_headers is not None else [[name, value] for name, value in headers.items()]
+    return {**shown, "text": text, "html": html, "attachments": attachments or [], "headers": listed}
 
 
 def _part(mail: EmailMessage, kind: str) -> str | None:
@@ -53,7 +64,7 @@ def _part(mail: EmailMessage, kind: str) -> str | None:
         return None
     try:
         return str(part.get_content())
-    except (LookupError, KeyError):  # a charset or type that nobody knows
+    except LookupError:  # a charset or type that nobody knows
         payload = part.get_payload(decode=True)
         return payload.decode("utf-8", "replace") if isinstance(payload, bytes) else None
 

@@ -1,24 +1,7 @@
 """Meta's WhatsApp Cloud API: `POST /meta/v23.0/{phone-number-id}/messages`.
 
-| a number | gets |
-|---|---|
-| +15005551026 | 131026 undeliverable (not on WhatsApp) |
-| +15005551047 | 131047 outside the 24 h window |
-| +15005551049 | 131049 Meta chose not to deliver |
-| +15005551050 | 131050 the user stopped marketing from you |
-| +15005551056 | 131056 too many messages to this user, 429 |
-| +15005550472 | 130472 part of an experiment |
-| +15005550429 | 130429 throughput reached, 429 |
-| +15005551031 | 131031 account locked |
-
-| a template whose name begins with | gets |
-|---|---|
-| `missing_` | 132001 no such template in this language |
-| `mismatch_` | 132000 wrong number of parameters |
-| `paused_`, `disabled_` | 132015, 132016 |
-
-Any other number is on WhatsApp and any other template is approved. Texts without a template are taken, as inside the
-24 h window. Of the message types `template` and `text` are known.
+Any number but the test numbers (see the package) is on WhatsApp, any template but the test templates is approved. Texts
+without a template are taken, as inside the 24 h window. Of the message types `template` and `text` are known.
 """
 
 import re

@@ -1,15 +1,8 @@
 """SMTP with SIZE, 8BITMIME, SMTPUTF8, PIPELINING and, for who wants it, AUTH.
 
-| a recipient whose local part begins with | gets, at RCPT |
-|---|---|
-| `bounce` | 550 5.1.1 no such user |
-| `nodomain` | 550 5.1.2 |
-| `full` | 452 4.2.2 mailbox full |
-| `greylist` | 450 4.7.1, the first time that the address is tried |
-| `blocked` | 550 5.7.1 policy (as a sender: the same, at MAIL) |
-
-Any user name with `PASSWORD` may log in; another password gets 535 5.7.8. A mail over `MAX_BYTES` gets 552 5.3.4, one
-without a From 550 5.7.1, a line over 998 bytes 500 5.6.0, a non-ASCII address without SMTPUTF8 553 5.6.7.
+The test addresses (see the package) are refused at RCPT. Any user name with `PASSWORD` may log in; another password
+gets 535 5.7.8. A mail over `MAX_BYTES` gets 552 5.3.4, one without a From 550 5.7.1, a line over 998 bytes 500 5.6.0,
+a non-ASCII address without SMTPUTF8 553 5.6.7.
 """
 # ruff: noqa: ARG001, ARG002, N802 - aiosmtpd fixes names and arguments of what it calls
 

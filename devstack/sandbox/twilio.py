@@ -1,19 +1,7 @@
 """Twilio: `POST /twilio/2010-04-01/Accounts/{sid}/Messages.json`, SMS and WhatsApp.
 
-| a number (the first group as `To`, the second as `From`) | gets |
-|---|---|
-| +15005550001 | 21211 invalid |
-| +15005550002 | 21612 no route |
-| +15005550003 | 21408 no permission for the region |
-| +15005550004 | 21610 opted out |
-| +15005550009 | 21614 not a mobile number |
-| +15005550029 | 429, code 20429 |
-| +15005550001 | 21212 invalid |
-| +15005550007 | 21606 not ours |
-| +15005550008 | 21611 queue full, 429 |
-
-These are Twilio's own test numbers, but for 20429. Any other E.164 number is a phone. Unknown form fields are ignored,
-as Twilio does. A WhatsApp text outside a template gets 63016 at once, which Twilio says later by callback.
+Any E.164 number but the test numbers (see the package; but for 20429 they are Twilio's own) is a phone. Unknown form
+fields are ignored, as Twilio does. A WhatsApp text outside a template gets 63016 at once; Twilio says it by callback.
 """
 
 import base64

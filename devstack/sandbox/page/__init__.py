@@ -72,7 +72,9 @@ class Page:
             titles=_TITLES,
             **self._board_context(),
         )
-        return web.Response(text=html, content_type="text/html", headers=_headers())
+        # A message may hold lone surrogates, which no encoding can write.
+        body = html.encode("utf-8", "replace")
+        return web.Response(body=body, content_type="text/html", charset="utf-8", headers=_headers())
 
     async def news(self, request: web.Request) -> web.Response:
         """What came after the entry `after`; `reload` where the page should be fetched anew."""

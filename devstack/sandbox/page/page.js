@@ -1,6 +1,7 @@
 "use strict";
 
 const KEPT_PER_BOX = 30;
+const SECONDS_BETWEEN_RELOADS = 3;
 const byId = (id) => document.getElementById(id);
 const filter = byId("filter");
 let last = document.body.dataset.last;
@@ -77,7 +78,8 @@ async function ask() {
     const answer = await fetch(`/page/news?after=${encodeURIComponent(last)}`);
     const news = await answer.json();
     if (news.reload) {
-      location.reload();
+      // Under a flood of messages every look would say so.
+      setTimeout(() => location.reload(), Math.max(0, SECONDS_BETWEEN_RELOADS * 1000 - performance.now()));
       return;
     }
     news.items.forEach(place);

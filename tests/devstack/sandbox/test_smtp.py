@@ -147,3 +147,15 @@ async def test_a_mail_that_is_hard_to_read_is_shown_as_well_as_it_can_be(sandbox
     assert entry["content"]["text"].strip() == "naïve"
     assert entry["key"] is None
     assert (await client.get("/")).status_code == 200
+
+
+@pytest.mark.parametrize(
+    "header",
+    [b'To: "', b"To: <@", b"Message-ID: <a@", b"Subject: =?utf-8?b?/w==?= \xff\xfe", b"Reply-To: (\x00"],
+)
+async def test_broken_headers_break_neither_inbox_nor_page(sandbox, client, header) -> None:
+    raw = b"From: a@acme.example\r\n" + header + b"\r\n\r\nHello\r\n"
+    await send(sandbox, raw, sender="a@acme.example", recipients=["ana@example.org"])
+    (entry,) = (await client.get("/api/inbox")).json()["items"]
+    assert entry["content"]["text"].strip() == "Hello"
+    assert (await client.get("/")).status_code == 200
