@@ -5,6 +5,7 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any
 
 from fastapi import APIRouter, FastAPI
+from fastapi.responses import HTMLResponse
 
 from api.authentication import PROTECTED, BearerToken, DocumentedToken, usable_token
 from api.context import ApiContext, State
@@ -22,6 +23,7 @@ from api.problems import (
     problem_responses,
     problem_table,
 )
+from api.reference import render_reference
 from api.routes import events, health, messages, notifications, recipients, rejected_events, suppressions
 from notifications.settings import Settings
 
@@ -66,7 +68,14 @@ def create_app(settings: Settings, open_context: OpenContext) -> FastAPI:
     app.include_router(health.router)
     app.include_router(_v1())
     _describe_problems(app)
+    _serve_reference(app, settings.public_url)
     return app
+
+
+def _serve_reference(app: FastAPI, base_url: str) -> None:
+    @app.get("/docs", include_in_schema=False)
+    async def reference() -> HTMLResponse:
+        return HTMLResponse(render_reference(app.openapi(), base_url))
 
 
 def _describe_problems(app: FastAPI) -> None:

@@ -3,6 +3,7 @@
 import json
 from uuid import UUID
 
+import structlog
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from api.context import ApiContext
@@ -26,6 +27,8 @@ from notifications.events.topics import topic_for
 from notifications.queries import views
 from notifications.statuses import NotificationType
 
+log = structlog.get_logger()
+
 HEADERS = (("content-type", b"application/cloudevents+json"),)
 
 
@@ -47,6 +50,7 @@ async def accept_event(context: ApiContext, body: bytes, idempotency_key: str | 
     except ProduceError as error:
         detail = "Kafka did not confirm the event: send it again with the same id"
         raise ProblemError(UNAVAILABLE, detail, headers={"Retry-After": "5"}) from error
+    log.info("event.produced", notification_id=str(event.notification_id), topic=topic, partition=partition)
     return _accepted(event, topic, partition, offset, context.links)
 
 

@@ -48,6 +48,7 @@ async def cancel(context: ApiContext, notification_id: UUID) -> CancelAnswer:
         pass
     except WorkflowsUnavailableError:
         log.warning("api.cancel_not_signalled", notification_id=str(notification_id))
+    log.info("notification.cancel", notification_id=str(notification_id), messages=len(answers))
     return CancelAnswer(
         notification_id=notification_id,
         messages=[CancelledMessage(seq=answer.seq, answer=answer.answer) for answer in answers],
@@ -101,6 +102,7 @@ async def command(context: ApiContext, notification_id: UUID, wanted: MessageCom
         raise ProblemError(NO_WORKER, detail, headers={"Retry-After": "10"}) from error
     except WorkflowsUnavailableError as error:
         raise ProblemError(UNAVAILABLE, "Temporal does not answer", headers={"Retry-After": "5"}) from error
+    log.info("message.command", command=wanted.name.value, notification_id=str(notification_id), seq=wanted.seq)
     return CommandAnswer(notification_id=notification_id, seq=outcome.seq, status=outcome.status, round=outcome.round)
 
 
@@ -117,6 +119,7 @@ async def retry(context: ApiContext, notification_id: UUID, seq: int, *, accept_
     except WorkflowsUnavailableError as error:
         detail = "the message is free to be sent again, but Temporal does not answer: send the same request again"
         raise ProblemError(UNAVAILABLE, detail, headers={"Retry-After": "5"}) from error
+    log.info("message.resend", notification_id=str(notification_id), seq=seq, round=round_number)
     return CommandAnswer(notification_id=notification_id, seq=seq, status=MessageStatus.PENDING, round=round_number)
 
 

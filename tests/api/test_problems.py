@@ -4,10 +4,13 @@ from dataclasses import replace
 import pytest
 from httpx import AsyncClient
 from pydantic import SecretStr
+from sqlalchemy import Connection
+from sqlalchemy.event import listens_for
+from sqlalchemy.exc import OperationalError
 
 from api.context import ApiContext
 from notifications.database import create_engine, create_sessions
-from tests.api.support import client_of
+from tests.api.support import client_of, unique
 
 
 async def test_an_unknown_path(client: AsyncClient) -> None:
@@ -58,3 +61,16 @@ class TestWithoutPostgres:
 async def test_ready(client: AsyncClient) -> None:
     answer = await client.get("/readyz")
     assert (answer.status_code, answer.json()["status"]) == (200, "ready")
+
+
+async def test_nothing_is_told_as_done_that_was_not_kept(context: ApiContext, database_url: str) -> None:
+    engine = create_engine(SecretStr(database_url))
+
+    @listens_for(engine.sync_engine, "commit")
+    def fail(_connection: Connection) -> None:
+        raise OperationalError("COMMIT", {}, Exception("connection lost"))
+
+    async with client_of(replace(context, sessions=create_sessions(engine))) as client:
+        answer = await client.put(f"/v1/recipients/{unique('cus')}", json={})
+    await engine.dispose()
+    assert (answer.status_code, answer.json()["type"]) == (503, "urn:tidings:problem:unavailable")
