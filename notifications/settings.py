@@ -175,7 +175,10 @@ def load_settings(environ: Mapping[str, str] = os.environ) -> Settings:
     try:
         return Settings(**source())
     except ValidationError as error:
-        problems = [f"{_variable(item['loc'])}: {item['msg']}" for item in error.errors(include_input=False)]
+        problems = [
+            f"{_variable(item['loc'])}: {item['msg'].removeprefix('Value error, ')}"
+            for item in error.errors(include_input=False)
+        ]
     except SourceError as error:
         problems = [str(error)]
     raise SettingsError("; ".join(problems))

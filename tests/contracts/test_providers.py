@@ -116,7 +116,7 @@ async def test_a_hanging_vendor_is_left_at_the_deadline(bench, failure):
     begun = time.monotonic()
     error = await failure(bench.provider, outgoing(bench), seconds=0.3)
     assert isinstance(error, UnknownOutcome)
-    assert 0.25 < time.monotonic() - begun < 1.5
+    assert 0.25 < time.monotonic() - begun < 3
     assert "timeout" in error.code
 
 
@@ -138,7 +138,7 @@ async def test_the_deadline_holds_whatever_the_vendor_does(name, answer, kind, f
         bench.play(answer)
         begun = time.monotonic()
         assert isinstance(await failure(bench.provider, outgoing(bench), seconds=0.3), kind)
-        assert time.monotonic() - begun < 1.5
+        assert time.monotonic() - begun < 3
 
 
 async def test_a_deadline_that_has_passed_is_no_call(bench, failure):
