@@ -4,7 +4,7 @@ import asyncio
 import uuid
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from temporalio.client import Client
@@ -20,10 +20,14 @@ from api.collaborators import (
 )
 from api.temporal_workflows import TemporalWorkflows
 from notifications.statuses import Channel, NotificationType
-from tests.support.workflows import FakeLedger, accepted, stuck
+from tests.support.workflows import FakeActivities, FakeLedger, accepted, stuck
 from workflows.notification import NotificationInput, NotificationWorkflow
 
 RETRY = MessageCommand(CommandName.RETRY, 1)
+
+
+async def _now() -> datetime:
+    return datetime.now(UTC)
 
 
 @pytest.fixture
@@ -34,16 +38,18 @@ def workflows(temporal_client: Client) -> TemporalWorkflows:
 @pytest.fixture
 async def ledger(temporal_client: Client) -> AsyncIterator[FakeLedger]:
     """A notification whose one message gets stuck, and is accepted when it is tried again."""
-    ledger = FakeLedger(Channel.EMAIL)
+    activities = FakeActivities()
+    ledger = FakeLedger(Channel.EMAIL, now=await _now(), clock=_now)
+    activities.ledgers[ledger.id] = ledger
     ledger.answers[Channel.EMAIL] = [stuck(), accepted(2)]
     queue = f"test-{uuid.uuid4()}"
     async with AsyncExitStack() as stack:
         orchestrator = Worker(
-            temporal_client, task_queue=queue, workflows=[NotificationWorkflow], activities=ledger.activities
+            temporal_client, task_queue=queue, workflows=[NotificationWorkflow], activities=activities.planning
         )
         await stack.enter_async_context(orchestrator)
         for channel in ("channel-email", "channel-sms", "channel-whatsapp"):
-            worker = Worker(temporal_client, task_queue=channel, activities=[ledger.send])
+            worker = Worker(temporal_client, task_queue=channel, activities=[activities.send])
             await stack.enter_async_context(worker)
         handle = await temporal_client.start_workflow(
             NotificationWorkflow.run,
@@ -55,7 +61,8 @@ async def ledger(temporal_client: Client) -> AsyncIterator[FakeLedger]:
             while "report_stuck" not in ledger.calls:
                 await asyncio.sleep(0.02)
         yield ledger
-        await handle.terminate() if (await handle.describe()).close_time is None else None
+        if (await handle.describe()).close_time is None:
+            await handle.terminate()
 
 
 async def _ended(client: Client, ledger: FakeLedger) -> str:
