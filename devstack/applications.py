@@ -12,9 +12,10 @@ from devstack.ports import HOST
 from devstack.processes import Command, GuardedProcess, Spawner
 from devstack.state import ROOT
 
-_START_SECONDS = 60
+_START_SECONDS = 120  # on a machine that is busy with something else as well
 _GRACE_SECONDS = 30.0  # a little more than TIDINGS_SHUTDOWN_GRACE_SECONDS gives what is in flight
 CHANNEL_ROLES = "push,email,sms,whatsapp"
+APPLICATION_NAMES = ("api", "bridge", "orchestrator", "channels", "bulk")
 
 
 @dataclass(frozen=True)
