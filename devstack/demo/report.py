@@ -24,15 +24,15 @@ def document(endings: Sequence[Ending]) -> dict[str, Any]:
 
 def _event(ending: Ending) -> dict[str, Any]:
     notification = ending.answer.get("notification") or {}
-    rejected = ending.answer.get("rejected")
+    rejections = ending.answer.get("rejections", [])
     return {
         "scene": ending.scene.name,
         "story": ending.scene.story,
         "source": ending.scene.source,
         "event_id": ending.scene.event_id,
         "notification_id": ending.scene.notification_id if notification else None,
-        "status": "rejected" if rejected else notification.get("status"),
-        "rejected": rejected,
+        "status": "rejected" if rejections else notification.get("status"),
+        "rejections": [{"reason": each["reason"], "detail": each["detail"]} for each in rejections],
         "was_stuck": ending.was_stuck,
         "seconds": round(ending.seconds, 2),
         "messages": [
@@ -75,6 +75,7 @@ def show(console: Console, endings: Sequence[Ending]) -> None:
             + f" → {len(message['received'])}"
             for message in event["messages"]
         ]
+        lines += [f"{each['reason']}: {each['detail']}" for each in event["rejections"]]
         name = Text.assemble((ending.scene.name, "bold"), "\n", (ending.scene.story, "dim"))
         table.add_row(mark, name, str(event["status"]), "\n".join(lines) or "-")
         for problem in ending.problems:

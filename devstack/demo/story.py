@@ -111,9 +111,8 @@ def _messages(answer: Mapping[str, Any]) -> list[Mapping[str, Any]]:
 
 
 def _in_short(answer: Mapping[str, Any]) -> str:
-    if answer.get("rejected"):
-        rejected = answer["rejected"][0] if isinstance(answer["rejected"], list) else answer["rejected"]
-        return f"rejected ({rejected['reason']}): {rejected['detail']}"
+    for rejection in answer.get("rejections", ()):
+        return f"rejected ({rejection['reason']}): {rejection['detail']}"
     notification = answer.get("notification")
     if not notification:
         return "on its way"
@@ -131,7 +130,7 @@ def _status(message: Mapping[str, Any]) -> str:
 
 def _has_ended(answer: Mapping[str, Any]) -> bool:
     notification = answer.get("notification")
-    return bool(answer.get("rejected")) or bool(notification and notification["finished_at"])
+    return bool(answer.get("rejections")) or bool(notification and notification["finished_at"])
 
 
 def _is_stuck(answer: Mapping[str, Any]) -> bool:
@@ -142,7 +141,7 @@ async def _check(world: World, ending: Ending) -> None:
     """Compare with what was expected, and count what phones and mailboxes got."""
     scene, answer = ending.scene, ending.answer
     notification = answer.get("notification") or {}
-    status = "rejected" if answer.get("rejected") else notification.get("status", "not seen")
+    status = "rejected" if answer.get("rejections") else notification.get("status", "not seen")
     if status != scene.status:
         ending.problems.append(f"ended {status}, expected {scene.status}")
     if scene.reason is not None and scene.reason not in _in_short(answer):
