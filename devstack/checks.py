@@ -87,16 +87,18 @@ async def namespace_problem(client: Client) -> Problem | None:
     )
 
 
-def _topics_of(config: Mapping[str, Any]) -> set[str]:
-    return set(AdminClient(dict(config)).list_topics(timeout=_KAFKA_SECONDS).topics)
+def _topics_of(config: Mapping[str, Any], timeout_seconds: float) -> set[str]:
+    return set(AdminClient(dict(config)).list_topics(timeout=timeout_seconds).topics)
 
 
-async def kafka_problem(config: Mapping[str, Any], topics: Collection[str], *, partitions: int) -> Problem | None:
+async def kafka_problem(
+    config: Mapping[str, Any], topics: Collection[str], *, partitions: int, timeout_seconds: float = _KAFKA_SECONDS
+) -> Problem | None:
     """Whether the brokers answer and have our topics; `config` is librdkafka's."""
     server = str(config.get("bootstrap.servers", ""))
     try:
         # librdkafka would write each failing connection to the terminal as well.
-        missing = sorted(set(topics) - await asyncio.to_thread(_topics_of, {**config, "log_level": 0}))
+        missing = sorted(set(topics) - await asyncio.to_thread(_topics_of, {**config, "log_level": 0}, timeout_seconds))
     except KafkaException as error:
         reason = error.args[0].str() if error.args else "no answer"
         return Problem(

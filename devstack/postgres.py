@@ -18,7 +18,7 @@ from devstack.processes import Command, GuardedProcess, Spawner, StackError
 _ADVICE = "its log is above and in .tidings/logs/postgres.log"
 _UNPRIVILEGED = "nobody"
 _INITDB_SECONDS = 60
-_START_SECONDS = 30
+_START_SECONDS = 60
 # The data lives as long as the stack: nothing needs to survive a power cut.
 _SETTINGS = ("fsync=off", "full_page_writes=off", "max_connections=200", "unix_socket_directories=", "timezone=UTC")
 

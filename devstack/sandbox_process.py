@@ -10,7 +10,7 @@ from devstack.ports import HOST
 from devstack.processes import Command, GuardedProcess, Spawner
 
 _ROOT = Path(__file__).resolve().parent.parent
-_START_SECONDS = 30
+_START_SECONDS = 60
 
 
 @dataclass(frozen=True)

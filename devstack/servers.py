@@ -2,25 +2,27 @@
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from pydantic import SecretStr
 
-from activities.temporal import SEARCH_ATTRIBUTES
-from bridge.kafka_settings import kafka_config
 from bridge.topics import all_topics
-from devstack.checks import Problem, database_problem, kafka_problem, temporal_problem
 from devstack.kafka import PARTITIONS, start_kafka
 from devstack.ports import HOST
 from devstack.postgres import postgres_url, start_postgres
-from devstack.preparation import Database, create_topics
 from devstack.processes import GuardedProcess, Spawner, StackError
 from devstack.sandbox_process import start_sandbox
 from devstack.state import Endpoints
 from devstack.steps import Step
-from devstack.temporal import start_temporal
 from devstack.variables import given_servers, own_accounts, stack_variables
 from notifications.settings import load_settings
 
+if TYPE_CHECKING:
+    from devstack.checks import Problem
+    from devstack.preparation import Database
+
+# The heavy imports (SQLAlchemy, Temporal, the catalogue: seconds together) are made inside the steps, while the
+# servers that have been started are using the other processors.
 _UNTOUCHED = {
     "postgres": "it is not migrated, and neither catalogue nor recipients are written to it",
     "temporal": "nothing is created there",
@@ -44,7 +46,7 @@ class Servers:
             "kafka": f"{HOST}:{ports['kafka']}",
         } | self._given
         self._builtin_kafka = False
-        self._topics = all_topics(load_settings().topics)
+        self._topics = all_topics(load_settings(environ).topics)
         self.notes = [f"your own {name} is used: {_UNTOUCHED[name]}" for name in self._given]
         self.notes += [
             f"your own {provider} account is used, for TIDINGS_DEV_ALLOW_RECIPIENTS only; all else goes to the sandbox"
@@ -53,14 +55,14 @@ class Servers:
 
     def steps(self) -> list[Step]:
         return [
+            Step("kafka", (), self._kafka),
             Step("postgres", (), self._postgres),
+            Step("sandbox", (), self._sandbox),
+            Step("temporal", (), self._temporal),
             Step("migrations", ("postgres",), self._migrate),
             Step("catalogue", ("migrations",), self._apply_catalogue),
             Step("recipients", ("migrations",), self._load_recipients),
-            Step("temporal", (), self._temporal),
-            Step("kafka", (), self._kafka),
             Step("topics", ("kafka",), self._create_topics),
-            Step("sandbox", (), self._sandbox),
         ]
 
     @property
@@ -96,14 +98,18 @@ class Servers:
 
     async def _postgres(self) -> None:
         if "postgres" in self._given:
+            from devstack.checks import database_problem  # noqa: PLC0415 - see above
+
             _refuse(await database_problem(SecretStr(self._given["postgres"])))
             return
         server = await start_postgres(self._folder / "postgres", self._ports["postgres"], self._spawner)
         self.processes.append(server.process)
-        self.database = Database(server.url)
 
     async def _migrate(self) -> None:
-        if self.database is not None:
+        if "postgres" not in self._given:
+            from devstack.preparation import Database  # noqa: PLC0415 - see above
+
+            self.database = Database(self._addresses["postgres"])
             await self.database.migrate()
 
     async def _apply_catalogue(self) -> None:
@@ -124,8 +130,13 @@ class Servers:
 
     async def _temporal(self) -> None:
         if "temporal" in self._given:
+            from devstack.checks import temporal_problem  # noqa: PLC0415 - see above
+
             _refuse(await temporal_problem())
             return
+        from activities.temporal import SEARCH_ATTRIBUTES  # noqa: PLC0415 - see above
+        from devstack.temporal import start_temporal  # noqa: PLC0415 - see above
+
         server = await start_temporal(
             self._ports["temporal"],
             self._spawner,
@@ -148,8 +159,13 @@ class Servers:
 
     async def _create_topics(self) -> None:
         if "kafka" in self._given:
+            from bridge.kafka_settings import kafka_config  # noqa: PLC0415 - see above
+            from devstack.checks import kafka_problem  # noqa: PLC0415 - see above
+
             _refuse(await kafka_problem(kafka_config(self._environ), self._topics, partitions=PARTITIONS))
         elif not self._builtin_kafka:  # which has no admin API and was started with the topics
+            from devstack.preparation import create_topics  # noqa: PLC0415 - see above
+
             await create_topics(self._addresses["kafka"], self._topics, PARTITIONS)
 
     async def _sandbox(self) -> None:
@@ -157,6 +173,6 @@ class Servers:
         self.processes.append(server.process)
 
 
-def _refuse(problem: Problem | None) -> None:
+def _refuse(problem: "Problem | None") -> None:
     if problem is not None:
         raise StackError(str(problem))

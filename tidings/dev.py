@@ -7,8 +7,6 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
-from tidings.mistakes import settings_mistakes
-
 _INTERRUPTED = 130
 
 
@@ -17,10 +15,13 @@ def dev(
     verbose: Annotated[bool, typer.Option("--verbose", help="Show the output of the servers as well.")] = False,
 ) -> None:
     """Start the servers, the sandbox, the API, the bridge and the workers; Ctrl-C stops everything."""
-    from pydantic import ValidationError
+    from devstack.state import STATE
+    from devstack.variables import keep_compiled_code
 
+    keep_compiled_code(STATE)
     from devstack.processes import StackError
     from devstack.supervisor import SERVER_NAMES, StackInterruptedError, StackOptions, running_stack
+    from notifications.settings import SettingsError
 
     console = Console()
     options = StackOptions(timings=timings, quiet=() if verbose else SERVER_NAMES)
@@ -34,10 +35,8 @@ def dev(
         asyncio.run(run())
     except StackInterruptedError:
         raise typer.Exit(_INTERRUPTED) from None
-    except StackError as error:
+    except (StackError, SettingsError) as error:
         message = str(error)
-    except ValidationError as error:
-        message = settings_mistakes(error)
     else:
         return
     Console(stderr=True).print(Text.assemble(("✗ ", "red"), message), soft_wrap=True)

@@ -10,7 +10,6 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 
-from pydantic import ValidationError
 from temporalio.api.enums.v1 import TaskQueueType
 from temporalio.api.taskqueue.v1 import TaskQueue
 from temporalio.api.workflowservice.v1 import DescribeTaskQueueRequest
@@ -28,7 +27,6 @@ from notifications.providers.base import DeliveryError
 from notifications.providers.registry import build_providers
 from notifications.settings import Settings, SettingsError, load_settings
 from notifications.statuses import Channel
-from tidings.mistakes import settings_mistakes
 from worker.roles import Role, queues_of
 
 _CHECK_SECONDS = 20
@@ -57,17 +55,15 @@ async def examine(environ: Mapping[str, str] = os.environ) -> list[Finding]:
     """Every finding, in the order in which one would mend them."""
     findings = [_python()]
     try:
-        settings = load_settings()
-    except ValidationError as error:
-        return [*findings, Finding("settings", ok=False, detail=settings_mistakes(error), mend="correct the variable")]
-    except (SettingsError, OSError) as error:
+        settings = load_settings(environ)
+    except SettingsError as error:
         return [*findings, Finding("settings", ok=False, detail=str(error), mend="correct the variable")]
     checks: dict[str, Callable[[], Awaitable[list[Finding]]]] = {
         "postgres": partial(_database, settings),
         "temporal": _temporal,
         "kafka": partial(_kafka, settings, environ),
-        **{f"provider {channel}": partial(_providers, settings, channel) for channel in Channel},
-        "api": partial(_http, "api", f"http://{settings.api_host}:{settings.api_port}/readyz"),
+        **{f"provider {channel}": partial(check_providers, settings, channel) for channel in Channel},
+        "api": partial(check_api, settings),
         "bridge": _bridge,
     }
     groups = await asyncio.gather(*(_bounded(name, check) for name, check in checks.items()))
@@ -111,10 +107,10 @@ async def _temporal() -> list[Finding]:
         return [Finding("temporal", ok=False, detail=f"does not answer: {str(error).splitlines()[0]}", mend=mend)]
     detail = f"answers, the namespace {client.namespace} has our search attributes"
     found = [_judge("temporal", await namespace_problem(client), detail)]
-    return found + [await _workers(client, role) for role in Role]
+    return found + [await check_workers(client, role) for role in Role]
 
 
-async def _workers(client: Client, role: Role) -> Finding:
+async def check_workers(client: Client, role: Role) -> Finding:
     """Whether each task queue of the role is polled: workflows on the orchestrators' queues, activities on all."""
     idle = [queue.name for queue in queues_of(role) if not await _is_polled(client, queue.name)]
     if not idle:
@@ -148,7 +144,7 @@ async def _kafka(settings: Settings, environ: Mapping[str, str]) -> list[Finding
     return [_judge("kafka", problem, f"answers at {config['bootstrap.servers']}, all {len(topics)} topics are there")]
 
 
-async def _providers(settings: Settings, channel: Channel) -> list[Finding]:
+async def check_providers(settings: Settings, channel: Channel) -> list[Finding]:
     try:
         providers = build_providers(settings, [channel])[channel]
     except SettingsError as error:
@@ -185,6 +181,10 @@ async def _http(name: str, url: str) -> list[Finding]:
         return [Finding(name, ok=True, detail=f"ready at {url}")]
     detail = f"not ready at {url}: " + (f"status {status}" if isinstance(status, int) else status)
     return [Finding(name, ok=False, detail=detail, mend=f"python -m tidings {name}")]
+
+
+async def check_api(settings: Settings) -> list[Finding]:
+    return await _http("api", f"http://{settings.api_host}:{settings.api_port}/readyz")
 
 
 async def _bridge() -> list[Finding]:

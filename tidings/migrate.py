@@ -23,6 +23,8 @@ def migrate() -> None:
     try:
         asyncio.run(run())
     except (ValueError, SQLAlchemyError) as error:
-        typer.echo(f"the database was not migrated: {str(error).splitlines()[0]}", err=True)
+        typer.echo(
+            f"the database was not migrated: {str(getattr(error, 'orig', None) or error).splitlines()[0]}", err=True
+        )
         raise typer.Exit(1) from None
     typer.echo("the database schema is at the newest revision")

@@ -6,27 +6,19 @@ from typing import Annotated, Any
 
 import typer
 
-from tidings.mistakes import settings_mistakes
-
 ROLES = ("orchestrator", "push", "email", "sms", "whatsapp", "bulk")
 
 
 def _run(process: Coroutine[Any, Any, None]) -> None:
     """Run it; what a person has to mend is said in one line, anything else keeps its traceback."""
-    from pydantic import ValidationError
-
     from notifications.migrations import StaleSchemaError
     from notifications.settings import SettingsError
 
     try:
         asyncio.run(process)
-    except ValidationError as error:
-        typer.echo(f"cannot run: {settings_mistakes(error)}", err=True)
     except (SettingsError, StaleSchemaError) as error:
         typer.echo(f"cannot run: {error}", err=True)
-    else:
-        return
-    raise typer.Exit(1)
+        raise typer.Exit(1) from None
 
 
 def api() -> None:
