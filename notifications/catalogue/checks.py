@@ -1,10 +1,13 @@
 """What must hold in a catalogue folder beyond the shape of its files."""
 
+import re
 from collections.abc import Iterator, Mapping
 from datetime import timedelta
+from email.utils import parseaddr
 
 from babel import Locale, UnknownLocaleError
 
+from notifications.addresses import normalise_email
 from notifications.catalogue.definition import ConsentDefault, Definition
 from notifications.catalogue.examples import check_example
 from notifications.catalogue.folder import Folder, Loaded
@@ -17,10 +20,12 @@ _VENDOR_KEYS: Mapping[str, tuple[frozenset[str], frozenset[str]]] = {
     "meta": (frozenset({"name", "language"}), frozenset()),
     "twilio": (frozenset({"content_sid"}), frozenset()),
 }
+_SMS_SENDER = re.compile(r"\+[1-9]\d{6,14}|\d{3,8}|(?=.*[A-Za-z])[A-Za-z0-9 ]{1,11}")
 
 
 def check_folder(folder: Folder) -> Iterator[Problem]:
     """Every check, over everything that could be read."""
+    yield from _senders(folder)
     yield from _event_types(folder)
     for item, definition in folder.definitions:
         yield from _category(item, definition, folder)
@@ -33,6 +38,22 @@ def check_folder(folder: Folder) -> Iterator[Problem]:
             item.document.problem(("data", *at), message) for at, message in schema_problems(item.content.data)
         ]
         yield from wrong_schema or check_example(item, folder.root)
+
+
+def _senders(folder: Folder) -> Iterator[Problem]:
+    path = (folder.root / "categories.yaml").as_posix()
+    for name, category in folder.categories.items():
+        sender = category.sender
+        for address in (sender.from_address, sender.reply_to):
+            try:
+                normalise_email(parseaddr(address)[1] if address is not None else "nobody@example.org")
+            except ValueError as error:
+                yield Problem(path, folder.category_lines[name], f"sender of {name!r}: {error}")
+        if sender.sms_sender is not None and not _SMS_SENDER.fullmatch(sender.sms_sender):
+            message = (
+                f"sms_sender of {name!r} is neither a number such as +4915112345678 nor up to 11 letters and digits"
+            )
+            yield Problem(path, folder.category_lines[name], message)
 
 
 def _event_types(folder: Folder) -> Iterator[Problem]:

@@ -14,7 +14,7 @@ from notifications.catalogue.yaml import Document
 from notifications.rendering.sources import LAYOUTS, part_name, parts
 from notifications.statuses import Channel
 
-_FILE_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*")
+_LAYOUT_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*")
 _FILE_PARTS = ("html", "text")
 
 
@@ -52,7 +52,7 @@ class _PartReader:
     def _file(self, locale: str, part: str, name: str) -> str:
         at = ("templates", "email", locale, part)
         beside = sorted(entry.name for entry in self._folder.iterdir() if entry.is_file())
-        if not _FILE_NAME.fullmatch(name) or name not in beside:
+        if name not in beside:
             hint = did_you_mean(name, beside)
             self.problems.append(self._document.problem(at, f"there is no file {name!r} in this folder{hint}"))
             return ""
@@ -66,7 +66,7 @@ class _PartReader:
         for name in _extended(source):
             if name in self.layouts or not name.startswith(LAYOUTS):
                 continue
-            if not _FILE_NAME.fullmatch(name.removeprefix(LAYOUTS)) or not (self._root / name).is_file():
+            if not _LAYOUT_NAME.fullmatch(name.removeprefix(LAYOUTS)) or not (self._root / name).is_file():
                 continue  # rendering the example says on which line it is missing
             try:
                 self.layouts[name] = read_text(self._root / name)

@@ -92,6 +92,25 @@ def test_a_promotional_category_states_a_default_that_leaves_a_choice(
     assert found == [] if expected is None else any(expected in problem for problem in found), found
 
 
+@pytest.mark.parametrize(
+    ("sender", "expected"),
+    [
+        ("{from_address: Acme <hello@acme.example>, reply_to: help@acme.example, sms_sender: ACME}", None),
+        ("{sms_sender: '+4915112345678'}", None),
+        ("{from_address: Acme}", "categories.yaml:1: sender of 'order': not an e-mail address"),
+        ("{reply_to: ''}", "categories.yaml:1: sender of 'order': not an e-mail address"),
+        ("{sms_sender: much too long a name}", "categories.yaml:1: sms_sender of 'order' is neither"),
+        ("{sms_sender: 49151}", "must be text, but 49151 is read as a number"),
+        ("{sms_from: ACME}", "unknown key 'sms_from'"),
+    ],
+)
+def test_the_sender_of_a_category(tmp_path: Path, sender: str, expected: str | None) -> None:
+    make_folder(tmp_path)
+    edit(tmp_path / "categories.yaml", "  default: required\n", f"  default: required\n  sender: {sender}\n")
+    found = problems(tmp_path)
+    assert found == [] if expected is None else any(expected in problem for problem in found), found
+
+
 def _change_example(folder: Path, **changes: Any) -> None:
     file = folder / "example.json"
     example = json.loads(file.read_text(encoding="utf-8"))

@@ -98,10 +98,12 @@ async def test_a_folder_with_a_problem_changes_nothing(tmp_path: Path, own_sessi
 
 
 async def test_publications_at_the_same_time_make_one_version(tmp_path: Path, own_sessions: Sessions) -> None:
-    make_folder(tmp_path)
-    reports = await asyncio.gather(*(apply_folder(tmp_path, own_sessions) for _ in range(4)))
-    assert sorted(report.changed for report in reports) == [False, False, False, True]
-    assert {report.revision for report in reports} == {1}
+    text = make_folder(tmp_path) / "email.en.txt"
+    for revision in (1, 2):
+        reports = await asyncio.gather(*(apply_folder(tmp_path, own_sessions) for _ in range(4)))
+        assert sorted(report.changed for report in reports) == [False, False, False, True]
+        assert {report.revision for report in reports} == {revision}
+        edit(text, "this is about", "this is about this is about")
 
 
 async def test_the_example_catalogue_is_published_and_read_back_as_it_is(own_sessions: Sessions) -> None:
