@@ -1,7 +1,6 @@
 """What became of an event, on a terminal."""
 
 from rich.console import Console
-from rich.table import Table
 from rich.text import Text
 
 from api.schemas.events import EventAnswer, EventState, RejectedView
@@ -28,19 +27,21 @@ def show_answer(out: Console, answer: EventAnswer) -> None:
 
 
 def show_notification(out: Console, notification: NotificationDetail) -> None:
-    facts = Table.grid(padding=(0, 2))
-    facts.add_row("notification", str(notification.id))
-    facts.add_row("definition", f"{notification.definition}, {notification.type}, category {notification.category}")
-    facts.add_row("status", notification.status.value)
-    facts.add_row("received", notification.received_at.strftime(_TIME))
-    if notification.due_at is not None:
-        facts.add_row("due", notification.due_at.strftime(_TIME))
-    if notification.expires_at is not None:
-        facts.add_row("expires", notification.expires_at.strftime(_TIME))
-    facts.add_row("workflow", notification.links.workflow)
-    facts.add_row("API", notification.links.self)
+    facts = {
+        "notification": str(notification.id),
+        "definition": f"{notification.definition}, {notification.type}, category {notification.category}",
+        "status": notification.status.value,
+        "received": notification.received_at.strftime(_TIME),
+        "due": notification.due_at.strftime(_TIME) if notification.due_at is not None else "not planned yet",
+        "expires": notification.expires_at.strftime(_TIME)
+        if notification.expires_at is not None
+        else "not planned yet",
+        "workflow": notification.links.workflow,
+        "API": notification.links.self,
+    }
     out.print()
-    out.print(facts)
+    for name, value in facts.items():
+        out.print(Text(f"{name:<14}{value}"))
     for message in notification.messages:
         _show_message(out, message)
 
@@ -56,6 +57,7 @@ def _style(message: MessageView) -> str:
 def _show_message(out: Console, message: MessageView) -> None:
     status = "stuck" if message.stuck_reason is not None else message.status.value
     to = f" to {message.address}" if message.address else ""
+    to += f" (device {message.device_id})" if message.device_id else ""
     out.print()
     out.print(Text.assemble(f"{message.seq}. {message.channel}{to}  ", (status, f"bold {_style(message)}")))
     out.print(Text(f"   {message.explanation}"))

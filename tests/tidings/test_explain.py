@@ -34,6 +34,7 @@ async def test_accepted_in_words(explain: Any, sessions: Sessions) -> None:
     ):
         assert words in result.stdout
     assert "jane@example.org" not in result.stdout
+    assert f"/workflows/notification-{row.id}\n" in result.stdout, "a link is never cut"
 
 
 async def test_the_notification_id_will_do(explain: Any, sessions: Sessions) -> None:
