@@ -17,6 +17,7 @@ from typing import Any
 import structlog
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 
+from bridge.broker_watch import BrokerWatch
 from bridge.kafka_settings import consumer_config
 from bridge.metrics import IN_FLIGHT, LAG, PAUSED, REBALANCES
 from bridge.readiness import Readiness, StoppedError
@@ -29,8 +30,7 @@ _WAIT = 0.05  # seconds without a record before completions and pauses are looke
 _HIGH, _LOW = 400, 200  # records in flight at which reading stops and goes on
 _COMMIT_EVERY = 0.5  # seconds
 _LOOK_EVERY = 5.0  # seconds between two looks at lag and brokers
-_DRAIN_SECONDS = 15.0  # far below max.poll.interval.ms
-_CALL_SECONDS = 2.0
+_DRAIN_SECONDS = 10.0  # far below max.poll.interval.ms
 
 Partition = tuple[str, int]
 Handler = Callable[[Sequence[Record]], Awaitable[None]]
@@ -56,18 +56,17 @@ class RecordConsumer:
         gate: Gate,
         readiness: Readiness,
     ) -> None:
+        self._watch = BrokerWatch(group=group, topics=topics, readiness=readiness)
         self._config = {
             **consumer_config(config, group),
             "on_commit": self._on_commit,
-            "error_cb": self._on_error,
+            "error_cb": self._watch.note_error,
             "logger": logging.getLogger("kafka.consumer"),
         }
         self._group = group
-        self._part = f"kafka {group}"
         self._topics = list(topics)
         self._handle = handle
         self._gate = gate
-        self._readiness = readiness
         self._loop = asyncio.get_running_loop()
         self._stopping = threading.Event()
         self._ended: queue.SimpleQueue[tuple[list[tuple[Watermark, int]], Future[None]]] = queue.SimpleQueue()
@@ -76,7 +75,6 @@ class RecordConsumer:
         self._is_throttled = False
         self._failure: BaseException | None = None
         self._outstanding = 0  # batches handed out
-        readiness.expect(self._part, "no broker has answered yet")
 
     async def run(self) -> None:
         """Read until `stop`; then end what is in flight, commit and leave the group.
@@ -107,6 +105,7 @@ class RecordConsumer:
                     self._topics, on_assign=self._on_assign, on_revoke=self._on_revoke, on_lost=self._on_lost
                 )
                 self._read()
+                self._settle()
             finally:
                 self._consumer.close()  # revokes: drains, commits, leaves the group
         except BaseException as error:  # noqa: BLE001 - handed to `run`
@@ -124,9 +123,23 @@ class RecordConsumer:
             if now - committed_at >= _COMMIT_EVERY:
                 committed_at = now
                 self._commit(list(self._marks), wait=False)
-            if now - looked_at >= (_LOOK_EVERY if self._is_ready() else 1.0):
+            if now - looked_at >= (_LOOK_EVERY if self._watch.is_ready else 1.0):
                 looked_at = now
-                self._look()
+                self._watch.look(self._consumer, self._marks)
+
+    def _settle(self) -> None:
+        """End what is in flight and have it committed; polling goes on, since a rebalance refuses commits until then.
+
+        Whatever is still polled is not handed out, so nobody will take it for done.
+        """
+        deadline = time.monotonic() + _DRAIN_SECONDS
+        self._pause([partition for partition in self._marks if partition not in self._paused])
+        while self._failure is None and time.monotonic() < deadline:
+            self._reap()
+            if not self._outstanding and all(mark.to_commit is None for mark in self._marks.values()):
+                return
+            self._commit(list(self._marks), wait=False)
+            self._consumer.consume(1, 2 * _WAIT)
 
     def _submit(self, messages: Sequence[Message]) -> None:
         tickets: list[tuple[Watermark, int]] = []
@@ -134,7 +147,7 @@ class RecordConsumer:
         for message in messages:
             error = message.error()
             if error is not None:
-                self._note_error(error)
+                self._watch.note_error(error)
                 continue
             record = record_of(message)
             mark = self._marks.get((record.topic, record.partition))
@@ -183,8 +196,7 @@ class RecordConsumer:
                 wanted[partition] = reason
         pause = [partition for partition in wanted if partition not in self._paused]
         resume = [partition for partition in self._paused if partition not in wanted and partition in self._marks]
-        if pause:
-            self._consumer.pause([TopicPartition(*partition) for partition in pause])
+        self._pause(pause)
         if resume:
             self._consumer.resume([TopicPartition(*partition) for partition in resume])
         if wanted != self._paused:
@@ -192,6 +204,10 @@ class RecordConsumer:
             for reason in {*self._paused.values(), *counts}:
                 PAUSED.labels(self._group, reason).set(counts[reason])
             self._paused = wanted
+
+    def _pause(self, partitions: Sequence[Partition]) -> None:
+        if partitions:
+            self._consumer.pause([TopicPartition(*partition) for partition in partitions])
 
     def _commit(self, partitions: Sequence[Partition], *, wait: bool) -> None:
         offsets = [
@@ -250,47 +266,6 @@ class RecordConsumer:
             self._marks.pop(partition, None)
             self._paused.pop(partition, None)
             LAG.remove_by_labels({"topic": partition[0], "partition": str(partition[1])})
-
-    def _is_ready(self) -> bool:
-        return self._part not in self._readiness.problems()
-
-    def _look(self) -> None:
-        """See whether a broker answers, and how far behind we are."""
-        try:
-            known = self._consumer.list_topics(timeout=_CALL_SECONDS).topics
-            for partition, mark in self._marks.items():
-                self._measure(TopicPartition(*partition), mark)
-        except KafkaException as error:
-            self._readiness.trouble(self._part, f"no broker answers ({error.args[0].name()})")
-            return
-        self._judge([topic for topic in self._topics if topic not in known])
-
-    def _measure(self, partition: TopicPartition, mark: Watermark) -> None:
-        start, end = self._consumer.get_watermark_offsets(partition, timeout=_CALL_SECONDS)
-        position = mark.position
-        if position is None:  # nothing read yet, perhaps because it is paused
-            (committed,) = self._consumer.committed([partition], timeout=_CALL_SECONDS)
-            position = committed.offset if committed.offset >= 0 else start
-        LAG.labels(partition.topic, partition.partition).set(max(0, end - position))
-
-    def _judge(self, missing: Sequence[str]) -> None:
-        if missing:
-            self._readiness.trouble(
-                self._part, f"there is no topic {', '.join(missing)}: `python -m tidings doctor` says how"
-            )
-        else:
-            self._readiness.well(self._part)
-
-    def _on_error(self, error: KafkaError) -> None:
-        self._note_error(error)
-
-    def _note_error(self, error: KafkaError) -> None:
-        if error.fatal():
-            raise KafkaException(error)  # this client will never work again; the process is started anew
-        if error.code() == KafkaError._ALL_BROKERS_DOWN:  # noqa: SLF001 - the package's own spelling
-            self._readiness.trouble(self._part, "no broker answers")
-        else:
-            log.warning("consumer.error", group=self._group, error=error.name())
 
 
 def _named(partitions: Sequence[TopicPartition]) -> list[str]:

@@ -118,9 +118,8 @@ class Intake:
 def _report(records: Sequence[Record], stored: Stored) -> None:
     for record in records:
         RECORDS.labels(record.topic).inc()
-    for reason, count in stored.rejected.items():
-        REJECTED.labels(reason).inc(count)
     for start in stored.starts:
         log.info("notification.started", notification_id=str(start.id), definition=start.definition)
-    if stored.rejected:
-        log.info("events.rejected", reasons={str(reason): count for reason, count in stored.rejected.items()})
+    for one in stored.rejected:
+        REJECTED.labels(one.reason).inc()
+        log.info("event.rejected", topic=one.topic, partition=one.partition, offset=one.offset, reason=str(one.reason))

@@ -73,6 +73,8 @@ class Patience:
             while True:
                 try:
                     return await attempt()
+                except StoppedError:
+                    raise
                 except Exception as error:  # noqa: BLE001 - a skipped record would be lost, so every error waits
                     if not has_failed:
                         has_failed = True

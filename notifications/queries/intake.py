@@ -1,7 +1,6 @@
 """What a batch of records leaves in the database, in one transaction; and the two reads that bound the bridge."""
 
 import hashlib
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -42,13 +41,23 @@ class PendingStart:
     recipient_ref: str
 
 
+@dataclass(frozen=True, slots=True)
+class Rejection:
+    """Where a rejected record came from, and why it was rejected."""
+
+    topic: str
+    partition: int
+    offset: int
+    reason: RejectReason
+
+
 @dataclass(slots=True)
 class Stored:
     """`cancelled` are the unfinished notifications that a cancel in the batch or kept from before applies to."""
 
     starts: list[PendingStart] = field(default_factory=list)
     cancelled: list[UUID] = field(default_factory=list)
-    rejected: Counter[RejectReason] = field(default_factory=Counter)
+    rejected: list[Rejection] = field(default_factory=list)
 
     def add(self, other: "Stored") -> None:
         self.starts += other.starts
@@ -166,7 +175,11 @@ class IntakeStore:
     async def _reject(self, session: AsyncSession, rejected: Sequence[tuple[Record, RejectedError]]) -> Stored:
         if rejected:
             await execute(session, _INSERT_REJECTED, [rejected_row(record, error) for record, error in rejected])
-        return Stored(rejected=Counter(error.reason for _, error in rejected))
+        return Stored(
+            rejected=[
+                Rejection(record.topic, record.partition, record.offset, error.reason) for record, error in rejected
+            ]
+        )
 
 
 def _order(arrival: Arrival) -> tuple[str, str, str, int, int]:

@@ -4,28 +4,30 @@ import asyncio
 import contextlib
 import json
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-from confluent_kafka import Consumer, TopicPartition
+from confluent_kafka import Consumer, KafkaException, TopicPartition
 from confluent_kafka.admin import AdminClient
 from pydantic import SecretStr
 from sqlalchemy import text
 from temporalio.client import Client
+from temporalio.service import RPCError, RPCStatusCode
 
 from bridge.intake import Step, no_step
 from bridge.main import run
 from bridge.producer import EventProducer
 from bridge.topics import all_topics
 from notifications.catalogue.publish import apply_folder
-from notifications.database import Sessions, execute
+from notifications.database import Sessions, execute, transaction
 from notifications.ids import event_uuid
 from notifications.settings import Settings
 
 EXTRA_TOPIC = "acme.events"
 HASH_KEY = "0123456789abcdef0123456789abcdef"
+_KAFKA = {"session.timeout.ms": 10_000, "heartbeat.interval.ms": 500, "fetch.wait.max.ms": 10}
 TRANSACTIONAL = "transactional.notifications"
 
 
@@ -49,7 +51,6 @@ class Bench:
     sessions: Sessions
     client: Client
     producer: EventProducer
-    settings: dict[str, Any] = field(default_factory=dict)
 
     async def prepare(self) -> None:
         """Topics and catalogue; safe to repeat."""
@@ -69,20 +70,21 @@ class Bench:
         return await self.producer.enqueue(topic, key, value)  # type: ignore[arg-type]
 
     @contextlib.asynccontextmanager
-    async def bridge(self, *, on_step: Step = no_step, **more: Any) -> AsyncIterator["asyncio.Task[None]"]:
+    async def bridge(
+        self, *, on_step: Step = no_step, kafka: Mapping[str, Any] | None = None, **more: Any
+    ) -> AsyncIterator["asyncio.Task[None]"]:
         """A bridge until the block ends; its own failure fails the test."""
         settings = Settings(
             database_url=SecretStr(self.database_url),
             hash_key=SecretStr(HASH_KEY),
             topics=(EXTRA_TOPIC,),
-            max_untried=1_000_000,
-            **{**self.settings, **more},
+            **{"max_untried": 1_000_000, **more},
         )
         stopping = asyncio.Event()
         task = asyncio.create_task(
             run(
                 settings,
-                {"bootstrap.servers": self.bootstrap, "session.timeout.ms": 10_000, "heartbeat.interval.ms": 500},
+                {**_KAFKA, "bootstrap.servers": self.bootstrap, **(kafka or {})},
                 stopping=stopping,
                 temporal=self._connect,
                 on_step=on_step,
@@ -116,17 +118,44 @@ class Bench:
             found = await execute(session, statement, {"topic": topic, "p": place[0], "o": place[1]})
             return found.one_or_none()
 
-    async def workflows(self, ids: Sequence[UUID]) -> int:
-        """How many runs there are, of all these notifications together."""
-        runs = 0
-        for one in ids:
-            description = await self.client.get_workflow_handle(f"notification-{one}").describe()
-            runs += description.id == f"notification-{one}"
-        return runs
+    async def runs(self, notification_id: UUID) -> list[str]:
+        """The run ids of a notification's workflow, as far as the search knows them yet."""
+        found = self.client.list_workflows(f"WorkflowId = 'notification-{notification_id}'")
+        return [one.run_id async for one in found]
+
+    async def has_workflow(self, whole: Mapping[str, Any]) -> bool:
+        handle = self.client.get_workflow_handle(f"notification-{event_uuid(whole['source'], whole['id'])}")
+        try:
+            await handle.describe()
+        except RPCError as error:
+            if error.status is not RPCStatusCode.NOT_FOUND:
+                raise
+            return False
+        return True
+
+    async def try_all(self) -> None:
+        """As if workers had tried everything there is."""
+        async with transaction(self.sessions) as session:
+            await execute(session, "UPDATE notifications SET tried_at = now() WHERE tried_at IS NULL")
 
     async def lag(self, group: str = "tidings-urgent", topic: str = TRANSACTIONAL) -> int:
         """Records of the topic after those that the group has committed."""
-        return await asyncio.to_thread(self._lag, group, topic)
+
+        async def read() -> tuple[int] | None:
+            with contextlib.suppress(KafkaException):  # a fresh broker's coordinator is still loading
+                return (await asyncio.to_thread(self._lag, group, topic),)
+            return None
+
+        (behind,) = await eventually(read, what="an answer of the group's coordinator")
+        return int(behind)
+
+    async def caught_up(self) -> None:
+        """Every transactional record there is has been committed as done."""
+
+        async def is_caught_up() -> bool:
+            return await self.lag() == 0
+
+        await eventually(is_caught_up, within=60, what="a lag of 0")
 
     def _lag(self, group: str, topic: str) -> int:
         consumer = Consumer({"bootstrap.servers": self.bootstrap, "group.id": group})

@@ -1,30 +1,66 @@
 """The whole bridge on real servers: good records are started, bad ones between them are rejected, none is lost."""
 
-from notifications.ids import event_uuid
-from tests.bridge.running import EXTRA_TOPIC, Bench, eventually
-from tests.support.events import event
+import json
 
-_DATA = {"payment_id": "pay_1", "amount": "49.90", "currency": "EUR"}
+from prometheus_client import REGISTRY
+
+from tests.bridge.running import EXTRA_TOPIC, Bench, eventually
+from tests.support.events import event, unique
+
+_CART = {
+    "items": [{"name": "Socks", "price": "25.80"}],
+    "total": "25.80",
+    "currency": "EUR",
+    "cart_url": "https://acme.example/basket/1",
+}
+_OTP = {"code": "482915", "valid_minutes": 5}
+
+
+def _with_data(text: str) -> bytes:
+    return f'{{"specversion": "1.0", "id": "1", "source": "s", "type": "t", "data": {text}}}'.encode()
+
+
+_BAD = {
+    "unusable_text": [_with_data('"\\u0000"'), _with_data('"\\ud800"'), _with_data('{"\\udfff": 1}')],
+    "unusable_number": [_with_data("1e400000"), _with_data("NaN"), _with_data("9" * 400)],
+    "bad_attribute": [json.dumps(event(id="x" * 12_000)).encode()],
+    "too_deep": [_with_data("[" * 10_000 + "]" * 10_000)],
+    "not_json": [b"", b"\xff\x00", b"{"],
+    "too_large": [b" " * 300_000],
+    "tombstone": [None],
+    "unknown_type": [json.dumps(event(type="payment.succeded")).encode()],
+    "wrong_topic": [json.dumps(event(type="cart.abandoned")).encode()],
+    "schema": [json.dumps(event(data={"amount": 1})).encode()],
+}
 
 
 async def test_good_records_are_started_and_bad_ones_between_them_rejected(bench: Bench) -> None:
-    events = [event(data=_DATA) for _ in range(5)]
-    places = []
+    good, places = [], []
     async with bench.bridge():
-        for one in events:
-            await bench.send(one, key="same-partition")
-            places.append(await bench.send(b'{"specversion": "1.0", "id": 1e400000}', key="same-partition"))
-        for one in events:
+        for reason, values in _BAD.items():
+            for value in values:
+                good.append(event())
+                await bench.send(good[-1], key="same-partition")
+                places.append((await bench.send(value, key="same-partition"), reason, value))
+        for one in good:
             await eventually(lambda one=one: bench.started(one))
-        for place in places:
+        for place, reason, value in places:
             rejected = await eventually(lambda place=place: bench.rejection(place))
-            assert rejected.reason == "unusable_number"
+            assert (rejected.reason, rejected.value) == (reason, value)
     assert await bench.lag() == 0
-    assert await bench.workflows([event_uuid(one["source"], one["id"]) for one in events]) == len(events)
+    assert all([await bench.has_workflow(one) for one in good])
+
+
+async def test_campaign_commands_are_refused_with_the_reason(bench: Bench) -> None:
+    async with bench.bridge():
+        place = await bench.send(event(type="tidings.campaign.launch"), "campaigns")
+        rejected = await eventually(lambda: bench.rejection(place, "campaigns"))
+    assert rejected.reason == "campaigns_unavailable"
+    assert "not available in this version" in rejected.detail
 
 
 async def test_what_the_workflow_tells_people_and_searches(bench: Bench) -> None:
-    sent = event(data=_DATA, recipient="cus_42")
+    sent = event(recipient="cus_42")
     async with bench.bridge(public_url="https://tidings.example/"):
         await bench.send(sent, EXTRA_TOPIC)
         row = await eventually(lambda: bench.started(sent))
@@ -36,3 +72,27 @@ async def test_what_the_workflow_tells_people_and_searches(bench: Bench) -> None
     assert await description.static_summary() == f"payment.succeeded for recipient {row.recipient_ref[:8]}…"
     assert f"https://tidings.example/v1/notifications/{row.id}" in (await description.static_details() or "")
     assert description.task_queue == "orchestrator"
+
+
+async def test_a_flood_of_promotions_pauses_promotions_only(bench: Bench) -> None:
+    await bench.try_all()
+    flood = [event(type="cart.abandoned", data=_CART) for _ in range(8)]
+    async with bench.bridge(max_untried=3):
+        await bench.send(flood[0], "promotional.notifications", key="k")
+        await eventually(lambda: bench.started(flood[0]))
+        await bench.send(flood[1], "promotional.notifications", key="k")
+        await bench.send(flood[2], "promotional.notifications", key="k")
+
+        async def paused() -> bool:
+            labels = {"group": "tidings-promotional", "reason": "untried"}
+            return bool(REGISTRY.get_sample_value("tidings_bridge_paused_partitions", labels))
+
+        await eventually(paused, what="a pause")
+        for one in flood[3:]:
+            await bench.send(one, "promotional.notifications", key="k")
+        urgent = event(type="auth.otp", data=_OTP, id=unique())
+        await bench.send(urgent)
+        await eventually(lambda: bench.started(urgent))
+        assert await bench.row(flood[-1]) is None
+        await bench.try_all()
+        await eventually(lambda: bench.started(flood[-1]))

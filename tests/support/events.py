@@ -76,7 +76,7 @@ def event(**attributes: Any) -> dict[str, Any]:
         "type": "payment.succeeded",
         "time": "2026-11-22T10:15:00Z",
         "recipient": "cus_42",
-        "data": {"payment_id": "pay_1", "amount": "49.90"},
+        "data": {"payment_id": "pay_1", "amount": "49.90", "currency": "EUR"},
         **attributes,
     }
     return {name: value for name, value in whole.items() if value is not ...}

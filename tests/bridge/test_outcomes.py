@@ -1,0 +1,218 @@
+"""Outcomes leave the outbox in order, once, by one publisher, through outages."""
+
+import asyncio
+import contextlib
+import json
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime
+from typing import Any
+from uuid import UUID, uuid4
+
+import pytest
+from confluent_kafka import Consumer, TopicPartition
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from bridge.outcomes import OutcomePublisher, encode
+from bridge.producer import EventProducer
+from bridge.readiness import Patience, Readiness
+from bridge.topics import OUTCOMES
+from notifications.database import Sessions, execute, transaction
+from notifications.ids import message_id
+from notifications.queries.outbox import Outcome
+from tests.bridge.running import eventually
+from tests.support.faulty_kafka import MSG_SIZE_TOO_LARGE, NOT_ENOUGH_REPLICAS, PRODUCE, FaultyCluster
+
+
+class _Bench:
+    def __init__(self, engine: AsyncEngine, sessions: Sessions) -> None:
+        self.engine, self.sessions = engine, sessions
+        self.cluster = FaultyCluster({OUTCOMES: 1})
+        self.readiness = Readiness()
+
+    @contextlib.asynccontextmanager
+    async def publisher(self) -> AsyncIterator[None]:
+        stopping = asyncio.Event()
+        config = {"bootstrap.servers": self.cluster.bootstrap, "retry.backoff.ms": 50, "reconnect.backoff.max.ms": 200}
+        async with EventProducer(config, delivery_timeout=3) as producer:
+            patience = Patience(self.readiness, stopping, owner="outcomes")
+            publisher = OutcomePublisher(self.engine, producer, patience=patience, stopping=stopping)
+            task = asyncio.create_task(publisher.run())
+            try:
+                yield
+            finally:
+                stopping.set()
+                await asyncio.wait_for(task, 30)
+
+    async def change(self, origin_id: UUID, version: int, status: str = "sent", *, stuck: bool = False) -> None:
+        async with transaction(self.sessions) as session:
+            await execute(
+                session,
+                "INSERT INTO outbox (origin_id, origin_kind, seq, version, channel, status, stuck, attempt)"
+                " VALUES (:origin, 'notification', 1, :version, 'email', :status, :stuck, 1)",
+                {"origin": origin_id, "version": version, "status": status, "stuck": stuck},
+            )
+
+    async def published(self, origin_id: UUID) -> list[dict[str, Any]]:
+        """The outcomes of this notification on the topic, in its order."""
+        everything = await asyncio.to_thread(self._read)
+        return [one for one in everything if one["data"]["notification_id"] == str(origin_id)]
+
+    def _read(self) -> list[dict[str, Any]]:
+        consumer = Consumer({"bootstrap.servers": self.cluster.bootstrap, "group.id": "t", "fetch.wait.max.ms": 10})
+        try:
+            _, end = consumer.get_watermark_offsets(TopicPartition(OUTCOMES, 0), timeout=10)
+            consumer.assign([TopicPartition(OUTCOMES, 0, 0)])
+            found: list[dict[str, Any]] = []
+            while len(found) < end:
+                found += [json.loads(message.value() or b"") for message in consumer.consume(500, 0.2)]
+            return found
+        finally:
+            consumer.close()
+
+    async def all_published(self, origin_id: UUID) -> bool:
+        async with self.sessions() as session:
+            statement = "SELECT count(*) FROM outbox WHERE origin_id = :id AND published_at IS NULL"
+            return (await execute(session, statement, {"id": origin_id})).scalar_one() == 0
+
+
+@pytest.fixture
+async def bench(engine: AsyncEngine, sessions: Sessions) -> AsyncIterator[_Bench]:
+    yield _Bench(engine, sessions)
+    async with transaction(sessions) as session:  # each test's broker is its own, the outbox is not
+        await execute(session, "UPDATE outbox SET published_at = now() WHERE published_at IS NULL")
+
+
+async def test_in_order_and_once_though_two_publish(bench: _Bench) -> None:
+    origin = uuid4()
+    for version in range(1, 31):
+        await bench.change(origin, version)
+    async with bench.publisher(), bench.publisher():
+        await eventually(lambda: bench.all_published(origin))
+        await bench.change(origin, 31, "delivered")
+        await eventually(lambda: bench.all_published(origin))
+    found = await bench.published(origin)
+    assert [one["data"]["version"] for one in found] == list(range(1, 32))
+    assert len({one["id"] for one in found}) == 31
+
+
+async def test_the_second_publisher_takes_over(bench: _Bench) -> None:
+    origin = uuid4()
+    async with bench.publisher():
+        async with bench.publisher():
+            await bench.change(origin, 1)
+            await eventually(lambda: bench.all_published(origin))
+        await bench.change(origin, 2)
+        await eventually(lambda: bench.all_published(origin))
+    assert [one["data"]["version"] for one in await bench.published(origin)] == [1, 2]
+
+
+@pytest.mark.parametrize("errors", [[NOT_ENOUGH_REPLICAS] * 3, [MSG_SIZE_TOO_LARGE]], ids=["retried", "refused once"])
+async def test_a_broker_that_refuses_for_a_while(bench: _Bench, errors: list[int]) -> None:
+    origin = uuid4()
+    bench.cluster.fail(PRODUCE, *errors)
+    await bench.change(origin, 1)
+    async with bench.publisher():
+        await eventually(lambda: bench.all_published(origin))
+    assert [one["data"]["version"] for one in await bench.published(origin)] == [1]
+
+
+async def test_a_broker_that_is_away(bench: _Bench) -> None:
+    origin = uuid4()
+    bench.cluster.down()
+    await bench.change(origin, 1)
+    async with bench.publisher():
+
+        async def troubled() -> bool:
+            return "outcomes (outcomes)" in bench.readiness.problems()
+
+        await eventually(troubled, what="trouble in the readiness")
+        assert not await bench.all_published(origin)
+        bench.cluster.up()
+        await eventually(lambda: bench.all_published(origin), within=60)
+    assert [one["data"]["version"] for one in await bench.published(origin)] == [1]
+
+
+async def test_a_broken_database_connection_is_made_again(bench: _Bench) -> None:
+    origin = uuid4()
+    async with bench.publisher():
+        await bench.change(origin, 1)
+        await eventually(lambda: bench.all_published(origin))
+        async with transaction(bench.sessions) as session:
+            await execute(
+                session,
+                "SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory' AND pid <> pg_backend_pid()"
+                " AND database = (SELECT oid FROM pg_database WHERE datname = current_database())",
+            )
+        await bench.change(origin, 2)
+        await eventually(lambda: bench.all_published(origin))
+    assert [one["data"]["version"] for one in await bench.published(origin)] == [1, 2]
+
+
+def _outcome(**changes: Any) -> Outcome:
+    values = {
+        "id": 7,
+        "origin_id": UUID("a56453a4-7db3-5408-8b23-96f8b4313634"),
+        "origin_kind": "notification",
+        "seq": 1,
+        "version": 3,
+        "channel": "email",
+        "provider": "smtp",
+        "status": "delivered",
+        "stuck": False,
+        "reason": None,
+        "attempt": 1,
+        "created_at": datetime(2026, 11, 22, 10, 15, 1, tzinfo=UTC),
+        "recipient_id": "cus_42",
+        "event_source": "https://acme.example/payments",
+        "event_id": "pay_8812-succeeded",
+    }
+    return Outcome(**{**values, **changes})
+
+
+def test_the_published_shape() -> None:
+    key, value = encode(_outcome())
+    assert key == "cus_42"
+    assert json.loads(value) == {
+        "specversion": "1.0",
+        "id": "7",
+        "source": "/tidings",
+        "type": "tidings.message.delivered",
+        "time": "2026-11-22T10:15:01Z",
+        "datacontenttype": "application/json",
+        "recipient": "cus_42",
+        "causationid": "pay_8812-succeeded",
+        "partitionkey": "cus_42",
+        "data": {
+            "event": {"source": "https://acme.example/payments", "id": "pay_8812-succeeded"},
+            "notification_id": "a56453a4-7db3-5408-8b23-96f8b4313634",
+            "campaign_id": None,
+            "message_id": "d9b9d648-b8e9-5c5c-b618-c6558e5b8fac",
+            "version": 3,
+            "channel": "email",
+            "provider": "smtp",
+            "status": "delivered",
+            "reason": None,
+            "attempt": 1,
+        },
+    }
+
+
+def test_a_stuck_message_is_pending_with_its_reason() -> None:
+    document = json.loads(encode(_outcome(status="pending", stuck=True, reason="smtp_451"))[1])
+    assert document["type"] == "tidings.message.stuck"
+    assert (document["data"]["status"], document["data"]["reason"]) == ("pending", "smtp_451")
+
+
+def test_a_campaigns_message_names_the_campaign() -> None:
+    campaign = uuid4()
+    whole = _outcome(
+        origin_id=campaign, origin_kind="campaign", recipient_id=None, event_source=None, event_id=None, seq=9
+    )
+    key, value = encode(whole)
+    document = json.loads(value)
+    assert key == str(campaign)
+    assert "recipient" not in document
+    assert "causationid" not in document
+    assert (document["data"]["event"], document["data"]["notification_id"]) == (None, None)
+    assert document["data"]["campaign_id"] == str(campaign)
+    assert document["data"]["message_id"] == str(message_id(campaign, 9))
