@@ -186,7 +186,7 @@ def _refusal(node: nodes.Node, name: str, filters: frozenset[str]) -> str | None
         return f"templates have no {type(node).__name__.lower()}"
     if (isinstance(node, nodes.For) and node.recursive) or (isinstance(node, nodes.Name) and node.name == "self"):
         return "templates cannot call themselves: no recursive loops, no `self`"
-    if isinstance(node, nodes.Filter) and (node.name not in filters or node.dyn_args or node.dyn_kwargs):
+    if isinstance(node, nodes.Filter) and node.name not in filters:
         near = difflib.get_close_matches(node.name, filters, n=1, cutoff=0.6)
         hint = f"did you mean {near[0]!r}?" if near else f"there are {', '.join(sorted(filters))}"
         return f"there is no filter {node.name!r}; {hint}"

@@ -56,8 +56,6 @@ _LONG = "x" * 1000
         "{{ data.list.sort(key=data.text) }}",
         "{{ data.text | _counted }}",
         "{{ range(*data.list) }}",
-        "{{ data.text | truncate(*data.list) }}",
-        "{{ data.text | default(**data) }}",
     ],
 )
 def test_the_inside_of_python_is_out_of_reach(source: str) -> None:
