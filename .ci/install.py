@@ -59,7 +59,7 @@ def main(stamp: Path, checksum: str) -> None:
     _install_uv(lock)
     count = len(re.findall(r"^\S+==", lock, re.MULTILINE))
     print(f"Installing {count} packages (about 200 MB the first time; later runs need no network)", flush=True)
-    if run_uv(["pip", "sync", "--python", str(PYTHON), "--require-hashes", str(_LOCK)]):
+    if run_uv(["pip", "sync", "--python", str(PYTHON), "--require-hashes", "--compile-bytecode", str(_LOCK)]):
         sys.exit(
             "The packages could not be installed: uv says why above. Is the package index, or your mirror, reachable?"
         )

@@ -7,15 +7,13 @@ from pathlib import Path
 from typing import Annotated, NoReturn
 
 import typer
-from pydantic import ValidationError
 from sqlalchemy.exc import SQLAlchemyError
 
 from notifications.catalogue.problems import CatalogueError
 from notifications.catalogue.publish import ApplyReport, Change, apply_folder, load_folder
 from notifications.database import create_engine, create_sessions
 from notifications.migrations import StaleSchemaError, check_schema
-from notifications.settings import load_settings
-from tidings.mistakes import settings_mistakes
+from notifications.settings import SettingsError, load_settings
 
 
 def apply(
@@ -34,8 +32,8 @@ def apply(
             typer.echo(json.dumps({"ok": False, "problems": [asdict(problem) for problem in error.problems]}))
         count = len(error.problems)
         _fail(f"{error}\n{count} problem{'' if count == 1 else 's'}; nothing was published")
-    except ValidationError as error:
-        _fail(settings_mistakes(error))
+    except SettingsError as error:
+        _fail(str(error))
     except (StaleSchemaError, ValueError) as error:
         _fail(str(error))
     except (SQLAlchemyError, OSError) as error:

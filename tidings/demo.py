@@ -9,8 +9,6 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
-from tidings.mistakes import settings_mistakes
-
 _INTERRUPTED = 130
 
 
@@ -22,10 +20,9 @@ def demo(
     With a terminal it keeps running until Ctrl-C. Without one, or with --once, it writes .tidings/demo.json and ends
     with status 0, or 1 with the reason when anything is not as expected.
     """
-    from pydantic import ValidationError
-
     from devstack.processes import StackError
     from devstack.supervisor import StackInterruptedError
+    from notifications.settings import SettingsError
 
     console = Console(highlight=False)
     stays = not once and sys.stdin.isatty() and sys.stdout.isatty()
@@ -33,9 +30,8 @@ def demo(
         ok = asyncio.run(_run(console, stays=stays))
     except StackInterruptedError:
         raise typer.Exit(_INTERRUPTED) from None
-    except (StackError, ValidationError) as error:
-        message = settings_mistakes(error) if isinstance(error, ValidationError) else str(error)
-        Console(stderr=True).print(Text.assemble(("✗ ", "red"), message), soft_wrap=True)
+    except (StackError, SettingsError) as error:
+        Console(stderr=True).print(Text.assemble(("✗ ", "red"), str(error)), soft_wrap=True)
         raise typer.Exit(1) from None
     if not ok:
         raise typer.Exit(1)
