@@ -1,6 +1,7 @@
 """A batch is one transaction; running it twice changes nothing; only a guilty record is rejected."""
 
 import dataclasses
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
@@ -8,8 +9,9 @@ from uuid import UUID
 import pytest
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
+from sqlmodel.ext.asyncio.session import AsyncSession
 
-from notifications.database import Sessions, transaction
+from notifications.database import Sessions, execute, transaction
 from notifications.events import Interpreter, NewNotification, Record, RejectedError, parse
 from notifications.ledger import Ledger
 from notifications.queries.intake import Arrival, IntakeStore, Stored
@@ -134,39 +136,23 @@ async def test_attributes_that_postgres_refuses(store: IntakeStore, sessions: Se
     assert [one.reason for one in stored.rejected] == ["unstorable"]
 
 
+class _Deadlocked:
+    """A ledger whose statement loses a deadlock, as PostgreSQL says it."""
+
+    async def cancel(self, session: AsyncSession, _ids: Sequence[UUID]) -> dict[UUID, Any]:
+        await execute(session, "DO $$ BEGIN RAISE deadlock_detected; END $$")
+        return {}
+
+
 async def test_a_fault_of_the_database_rejects_nothing(store: IntakeStore, sessions: Sessions) -> None:
-    arrivals = _arrivals(event(), b"bad")
-    async with transaction(sessions) as session:
-        await (await session.connection()).execute(text("LOCK TABLE notifications IN ACCESS EXCLUSIVE MODE"))
-        impatient = IntakeStore(_impatient(sessions), ledger=Ledger(sessions, process="test"), hash_key=_HASH_KEY)
-        with pytest.raises(DBAPIError):
-            await impatient.store(arrivals)
+    key = unique("key")
+    await _stored_cancel(store, key)
+    arrivals = _arrivals(event(cancelkey=key), b"bad")
+    with pytest.raises(DBAPIError):
+        await IntakeStore(sessions, ledger=_Deadlocked(), hash_key=_HASH_KEY).store(arrivals)
     assert await _rejections(sessions, arrivals[1]) == []
-    assert (await store.store(arrivals)).rejected
-
-
-def _impatient(sessions: Sessions) -> Any:
-    """Sessions that give up on a lock at once."""
-
-    class _Impatient:
-        def __call__(self) -> Any:
-            return _Session(sessions())
-
-    class _Session:
-        def __init__(self, session: Any) -> None:
-            self._session = session
-
-        async def __aenter__(self) -> Any:
-            session = await self._session.__aenter__()
-            connection = await session.connection()
-            await connection.exec_driver_sql("SET lock_timeout = '50ms'")
-            await session.commit()
-            return session
-
-        async def __aexit__(self, *error: object) -> None:
-            await self._session.close()
-
-    return _Impatient()
+    assert await _row(sessions, _id(arrivals[0])) is None
+    assert [one.reason for one in (await store.store(arrivals)).rejected] == ["not_json"]
 
 
 async def _stored_cancel(store: IntakeStore, key: str, time: str = "2026-11-22T12:00:00Z", **more: Any) -> Stored:
