@@ -6,6 +6,8 @@ from typing import Any
 import structlog
 from confluent_kafka import KafkaError, KafkaException, Producer
 
+from notifications.settings import SettingsError
+
 _PREFIX = "KAFKA_"
 _UNDERSCORED = {"log.level": "log_level"}  # librdkafka's one property without a dot
 
@@ -36,7 +38,7 @@ def kafka_config(environ: Mapping[str, str]) -> dict[str, Any]:
     """The properties for every client of the process; an unknown name such as KAFKA_HOME is warned of and ignored.
 
     Raises:
-        ValueError: no broker is named, or librdkafka refuses a value; names the variable.
+        SettingsError: no broker is named, or librdkafka refuses a value; names the variable.
 
     """
     config: dict[str, Any] = {}
@@ -56,11 +58,11 @@ def kafka_config(environ: Mapping[str, str]) -> dict[str, Any]:
         message = (
             "KAFKA_BOOTSTRAP_SERVERS is not set: run `python -m tidings dev`, or point it at your Kafka (host:port)"
         )
-        raise ValueError(message)
+        raise SettingsError(message)
     refusal = _refusal(producer_config(config))
     if refusal is not None:
         message = f"librdkafka refuses the KAFKA_* settings together: {refusal}"
-        raise ValueError(message)
+        raise SettingsError(message)
     return config
 
 
@@ -74,7 +76,7 @@ def _is_known(variable: str, name: str, value: str) -> bool:
     if refusal.startswith("No such configuration property"):
         return False
     message = f"{variable} has a value that librdkafka refuses: {refusal}"
-    raise ValueError(message)
+    raise SettingsError(message)
 
 
 def _refusal(settings: Mapping[str, Any]) -> str | None:

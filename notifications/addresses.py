@@ -8,6 +8,7 @@ import phonenumbers
 from email_validator import EmailNotValidError, validate_email
 from pydantic import SecretStr
 
+from notifications.settings import SettingsError
 from notifications.statuses import Channel
 
 MIN_HASH_KEY_BYTES = 16
@@ -19,12 +20,12 @@ def require_hash_key(secret: SecretStr | None) -> bytes:
     """The key of every hash below; changing it makes all suppressions and guest ids unfindable.
 
     Raises:
-        ValueError: unset, or so short that addresses could be guessed.
+        SettingsError: unset, or so short that addresses could be guessed.
 
     """
     key = secret.get_secret_value().encode() if secret is not None else b""
     if len(key) < MIN_HASH_KEY_BYTES:
-        raise ValueError(
+        raise SettingsError(
             f"TIDINGS_HASH_KEY must be a secret of at least {MIN_HASH_KEY_BYTES} characters, the same for every"
             " process: make one with `openssl rand -hex 32` and keep it"
         )

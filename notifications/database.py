@@ -9,6 +9,8 @@ from sqlalchemy import CursorResult, Executable, text
 from sqlalchemy.ext.asyncio import AsyncEngine, async_sessionmaker, create_async_engine
 from sqlmodel.ext.asyncio.session import AsyncSession
 
+from notifications.settings import SettingsError
+
 Sessions = async_sessionmaker[AsyncSession]
 
 
@@ -17,20 +19,20 @@ def async_url(url: str) -> str:
     for scheme in ("postgresql+psycopg://", "postgresql://", "postgres://"):
         if url.startswith(scheme):
             return "postgresql+psycopg://" + url.removeprefix(scheme)
-    message = "TIDINGS_DATABASE_URL must begin with postgresql://"
-    raise ValueError(message)
+    raise SettingsError("TIDINGS_DATABASE_URL must begin with postgresql://")
 
 
 def create_engine(url: SecretStr | None, *, pool_size: int = 10) -> AsyncEngine:
     """Connect lazily; every session runs in UTC and gives up on a lock or a statement rather than hang.
 
     Raises:
-        ValueError: no address, or one that is not PostgreSQL's.
+        SettingsError: no address, or one that is not PostgreSQL's.
 
     """
     if url is None:
-        message = "TIDINGS_DATABASE_URL is not set: run `python -m tidings dev`, or point it at your PostgreSQL"
-        raise ValueError(message)
+        raise SettingsError(
+            "TIDINGS_DATABASE_URL is not set: run `python -m tidings dev`, or point it at your PostgreSQL"
+        )
     return create_async_engine(
         async_url(url.get_secret_value()),
         pool_size=pool_size,

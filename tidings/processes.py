@@ -11,14 +11,21 @@ ROLES = ("orchestrator", "push", "email", "sms", "whatsapp", "bulk")
 
 def _run(process: Coroutine[Any, Any, None]) -> None:
     """Run it; what a person has to mend is said in one line, anything else keeps its traceback."""
+    from sqlalchemy.exc import OperationalError
+
     from notifications.migrations import StaleSchemaError
     from notifications.settings import SettingsError
 
     try:
         asyncio.run(process)
     except (SettingsError, StaleSchemaError) as error:
-        typer.echo(f"cannot run: {error}", err=True)
-        raise typer.Exit(1) from None
+        reason = str(error)
+    except OperationalError as error:
+        reason = f"PostgreSQL does not answer: {str(error.orig).splitlines()[0]}; see `python -m tidings doctor`"
+    else:
+        return
+    typer.echo(f"cannot run: {reason}", err=True)
+    raise typer.Exit(1)
 
 
 def api() -> None:

@@ -4,12 +4,13 @@ import asyncio
 import contextlib
 import signal
 import socket
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
+from typing import TypeVar
 
 import httpx
 import structlog
 from sqlalchemy import text
-from temporalio.client import Client
+from sqlalchemy.exc import OperationalError
 from temporalio.runtime import PrometheusConfig, Runtime, TelemetryConfig
 
 from activities.temporal import connect
@@ -19,6 +20,8 @@ from notifications.settings import Settings, load_settings
 from notifications.telemetry import ExtraMetrics, configure_logging, serve_metrics
 from worker.composition import Collaborators, build_workers, channels_of, collaborators
 from worker.roles import Role, parse_roles
+
+Reached = TypeVar("Reached")
 
 log = structlog.get_logger()
 
@@ -36,7 +39,7 @@ async def main(roles: Sequence[str] = ()) -> None:
     configure_logging(f"worker-{'-'.join(chosen) if len(chosen) < len(Role) else 'all'}", settings.log_format)
     await _refuse_stale_schema(settings)
     runtime, sdk_metrics = _runtime(settings)
-    client = await _connect_patiently(runtime)
+    client = await _patiently("temporal", lambda: connect(runtime=runtime))
     stop = _stop_event()
     async with collaborators(settings, client, channels_of(chosen)) as built:
         workers = build_workers(chosen, settings, client, built)
@@ -67,18 +70,19 @@ def _stop_event() -> asyncio.Event:
 async def _refuse_stale_schema(settings: Settings) -> None:
     engine = create_engine(settings.database_url, pool_size=1)
     try:
-        await check_schema(engine)
+        await _patiently("postgres", lambda: check_schema(engine))
     finally:
         await engine.dispose()
 
 
-async def _connect_patiently(runtime: Runtime) -> Client:
+async def _patiently(server: str, attempt: Callable[[], Awaitable[Reached]]) -> Reached:
+    """Wait for a server that does not answer yet: processes may start in any order."""
     pause = 0.2
     while True:
         try:
-            return await connect(runtime=runtime)
-        except RuntimeError as error:
-            log.warning("temporal.unavailable", error=str(error)[:200], next_try_seconds=pause)
+            return await attempt()
+        except (OperationalError, OSError, RuntimeError) as error:
+            log.warning("server.unavailable", server=server, error=type(error).__name__, next_try_seconds=pause)
             await asyncio.sleep(pause)
             pause = min(2 * pause, 5.0)
 
