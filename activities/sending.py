@@ -1,37 +1,34 @@
 """The one activity that calls providers: claim → render → send → record."""
 
 import asyncio
-import random
 import time
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 import structlog
-from sqlalchemy.exc import DBAPIError
-from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from temporalio import activity
 from temporalio.client import Client
-from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
+from temporalio.exceptions import ApplicationError
 
 from activities import metrics
-from activities.infrastructure import infrastructure
+from activities.infrastructure import infrastructure, outlast, where
+from activities.outcomes import again, ended, next_delay, outcome_of
 from notifications.contents import Contents, Rendered
 from notifications.dead_addresses import DeadAddresses
 from notifications.ids import message_id
 from notifications.ledger import Claim, Ledger, Recorded, Result, Try, Verdict
 from notifications.providers.base import (
     DeliveryError,
-    ErrorScope,
     PermanentDeliveryError,
     Provider,
-    TransientDeliveryError,
 )
 from notifications.rendering.errors import RenderError
 from notifications.statuses import AttemptOutcome, Channel, MessageStatus
 
 CLAIM_TO_CALL_SECONDS = 5.0  # a call begins within this of its claim, or not at all
+CLAIM_PATIENCE = timedelta(seconds=3)  # for an answer of Postgres that was lost
 CALL_SECONDS = 20.0  # the one total deadline of a call
 RECORD_SECONDS = 5.0
 TRIES_BEFORE_RETRYING = 3  # failed tries of a round before the workflow says `retrying`
@@ -87,49 +84,62 @@ class SendingActivities:
 
         """
         provider = self._providers[request.channel][0]
-        claim_begun = time.monotonic()
-        async with infrastructure():
-            (claim,) = await self._ledger.claim(
-                [
-                    Try(
-                        request.origin_id,
-                        request.seq,
-                        request.round,
-                        activity.info().current_attempt_scheduled_time,
-                        provider.name,
-                        request.stick,
-                    )
-                ]
-            )
+        claim, claim_begun = await self._claim(request, provider)
         metrics.CLAIMS.labels(claim.channel, claim.verdict).inc()
         structlog.contextvars.bind_contextvars(
             notification_id=str(claim.origin_id), seq=claim.seq, attempt=claim.attempt, channel=str(claim.channel)
         )
         if claim.verdict is not Verdict.CLAIMED:
             return _not_claimed(claim)
-        # A worker that is asked to stop lets a begun call end and writes down what came of it.
-        return await asyncio.shield(self._deliver(claim, provider, claim_begun, stick=request.stick))
+        # Whatever calls this activity off, a begun call ends and what came of it is written down.
+        delivery = asyncio.ensure_future(self._deliver(claim, provider, claim_begun, stick=request.stick))
+        try:
+            return await asyncio.shield(delivery)
+        except asyncio.CancelledError:
+            return await delivery
+
+    async def _claim(self, request: SendRequest, provider: Provider) -> tuple[Claim, float]:
+        """Claim, again where the answer was lost: the same try may go on with a claim of its own, its call not begun.
+
+        Returns the claim and the monotonic instant from which its age counts.
+        """
+        scheduled_at = activity.info().current_attempt_scheduled_time
+        wanted = Try(request.origin_id, request.seq, request.round, scheduled_at, provider.name, request.stick)
+
+        async def claim() -> tuple[Claim, float]:
+            begun = time.monotonic()
+            (claimed,) = await self._ledger.claim([wanted])
+            return claimed, begun
+
+        async with infrastructure():
+            return await outlast(claim, until=datetime.now(UTC) + CLAIM_PATIENCE)
 
     async def _deliver(self, claim: Claim, provider: Provider, claim_begun: float, *, stick: bool) -> SendResult:
         started = datetime.now(UTC)
         result = Result(
             claim.origin_id, claim.seq, claim.attempt, provider.name, AttemptOutcome.ACCEPTED, started, started
         )
-        try:
-            async with infrastructure():
-                rendered = await self._contents.render(claim)
-        except RenderError as error:
-            outcome = _ended(result, AttemptOutcome.RENDER_ERROR, "render_error", str(error))
-        except ApplicationError:
-            await self._release(claim)
-            raise
+        rendered = await self._render(claim)
+        if isinstance(rendered, RenderError):
+            outcome = ended(result, AttemptOutcome.RENDER_ERROR, "render_error", str(rendered))
         else:
             if time.monotonic() - claim_begun > CLAIM_TO_CALL_SECONDS:
                 await self._release(claim)
-                raise _again("ClaimTooOld", "the call could not begin in time", timedelta(seconds=1))
+                raise again("ClaimTooOld", "the call could not begin in time", timedelta(seconds=1))
             outcome = await self._call(claim, provider, rendered, result)
         recorded = await self._record(outcome, claim, stick=stick)
         return await self._conclude(claim, outcome, recorded)
+
+    async def _render(self, claim: Claim) -> Rendered | RenderError:
+        try:
+            async with infrastructure():
+                try:
+                    return await self._contents.render(claim)
+                except RenderError as error:
+                    return error
+        except ApplicationError:
+            await self._release(claim)
+            raise
 
     async def _call(self, claim: Claim, provider: Provider, rendered: Rendered, result: Result) -> Result:
         begun = time.monotonic()
@@ -137,16 +147,17 @@ class SendingActivities:
         try:
             receipt = await provider.send(rendered.message, idempotency_key=key, deadline=begun + CALL_SECONDS)
         except DeliveryError as error:
-            delay = _delay(claim.failures, error)
-            outcome = _ended(result, _outcome(error), error.code, error.detail, delay=delay)
+            delay = next_delay(claim.failures, error)
+            outcome = ended(result, outcome_of(error), error.code, error.detail, delay=delay)
             await self._condemn(claim, provider, error)
-        except Exception as error:
-            # A provider that breaks its protocol: the request may have gone out.
-            log.exception("delivery.provider_bug", provider=provider.name)
-            delay = _delay(claim.failures, None)
-            outcome = _ended(result, AttemptOutcome.UNKNOWN, "provider_bug", type(error).__name__, delay=delay)
+        except Exception as error:  # noqa: BLE001 - a provider that breaks its protocol: the request may have gone out
+            log.error(  # noqa: TRY400 - the text may be personal
+                "delivery.provider_bug", provider=provider.name, error=type(error).__name__, where=where(error)
+            )
+            delay = next_delay(claim.failures, None)
+            outcome = ended(result, AttemptOutcome.UNKNOWN, "provider_bug", type(error).__name__, delay=delay)
         else:
-            outcome = _ended(result, AttemptOutcome.ACCEPTED, None, None, receipt.provider_message_id)
+            outcome = ended(result, AttemptOutcome.ACCEPTED, None, None, receipt.provider_message_id)
             metrics.ACCEPTED_SECONDS.labels(claim.type).observe(
                 (datetime.now(UTC) - rendered.due_since).total_seconds()
             )
@@ -159,13 +170,15 @@ class SendingActivities:
         if isinstance(error, PermanentDeliveryError) and error.disable_address and claim.address is not None:
             try:
                 await self._dead_addresses.condemn(claim, provider=provider.name)
-            except Exception:
-                log.exception("delivery.address_not_disabled")
+            except Exception as failure:  # noqa: BLE001 - the outcome itself has still to be written down
+                log.warning("delivery.address_not_disabled", error=type(failure).__name__)
 
     async def _record(self, outcome: Result, claim: Claim, *, stick: bool) -> Recorded:
         """Write the outcome down, waiting for Postgres as long as the try lasts: unwritten, it would be sent again."""
         async with infrastructure():
-            (recorded,) = await _persist(lambda: self._ledger.record([replace(outcome, stick=stick)]))
+            (recorded,) = await outlast(
+                lambda: self._ledger.record([replace(outcome, stick=stick)]), until=_last_moment()
+            )
         log.info(
             "delivery.recorded",
             provider=outcome.provider,
@@ -182,7 +195,7 @@ class SendingActivities:
         elif recorded.status.is_open:
             if recorded.failures == TRIES_BEFORE_RETRYING:
                 await self._tell_workflow()
-            raise _again(str(outcome.outcome), f"{outcome.provider}: {outcome.code}", outcome.delay)
+            raise again(str(outcome.outcome), f"{outcome.provider}: {outcome.code}", outcome.delay)
         return SendResult(recorded.status, recorded.round, recorded.reason, recorded.stuck_reason, outcome.provider)
 
     async def _tell_workflow(self) -> None:
@@ -196,82 +209,19 @@ class SendingActivities:
             log.warning("delivery.workflow_not_told", error=type(error).__name__)
 
     async def _release(self, claim: Claim) -> None:
+        """Give the row back, waiting for Postgres: left `sending`, it would look like a call whose answer is lost."""
         async with infrastructure():
-            await self._ledger.release([claim])
+            await outlast(lambda: self._ledger.release([claim]), until=_last_moment())
 
 
-async def _persist(write: Callable[[], Awaitable[list[Recorded]]]) -> list[Recorded]:
+def _last_moment() -> datetime:
+    """Until when this try may still write."""
     info = activity.info()
     window = info.start_to_close_timeout or timedelta(seconds=CLAIM_TO_CALL_SECONDS + CALL_SECONDS + RECORD_SECONDS)
-    last_moment = info.started_time + window - timedelta(seconds=1)
-    pause = 0.1
-    while True:
-        try:
-            return await write()
-        except (DBAPIError, PoolTimeoutError, OSError):
-            if datetime.now(UTC) + timedelta(seconds=pause) > last_moment:
-                raise
-            await asyncio.sleep(pause)
-            pause = min(2 * pause, 2.0)
+    return info.started_time + window - timedelta(seconds=1)
 
 
 def _not_claimed(claim: Claim) -> SendResult:
     if claim.verdict is Verdict.SUPERSEDED:
-        raise _again("Superseded", "another try holds this message", timedelta(seconds=5))
+        raise again("Superseded", "another try holds this message", timedelta(seconds=5))
     return SendResult(claim.status, claim.round, claim.reason, claim.stuck_reason, due_at=claim.due_at)
-
-
-def _ended(
-    result: Result,
-    outcome: AttemptOutcome,
-    code: str | None,
-    detail: str | None,
-    provider_message_id: str | None = None,
-    *,
-    delay: timedelta = timedelta(),
-) -> Result:
-    return replace(
-        result,
-        outcome=outcome,
-        code=code,
-        detail=detail,
-        provider_message_id=provider_message_id,
-        delay=delay,
-        finished_at=datetime.now(UTC),
-    )
-
-
-def _outcome(error: DeliveryError) -> AttemptOutcome:
-    if isinstance(error, TransientDeliveryError):
-        return AttemptOutcome.TRANSIENT
-    if isinstance(error, PermanentDeliveryError):
-        return {
-            ErrorScope.RECIPIENT: AttemptOutcome.REJECTED_RECIPIENT,
-            ErrorScope.MESSAGE: AttemptOutcome.REJECTED_MESSAGE,
-            ErrorScope.CONFIG: AttemptOutcome.REJECTED_CONFIG,
-        }[error.scope]
-    return AttemptOutcome.UNKNOWN
-
-
-def _delay(failures: int, error: DeliveryError | None) -> timedelta:
-    """The wait before the next try: the provider's own, else the workflow's policy by failed tries of this round.
-
-    Temporal's attempt number would begin anew after a reset; the ledger's count does not.
-    """
-    if isinstance(error, TransientDeliveryError) and error.retry_after is not None:
-        return error.retry_after
-    policy = activity.info().retry_policy
-    if policy is None:
-        return timedelta(seconds=1)
-    grown = policy.initial_interval * policy.backoff_coefficient ** min(failures, 32)
-    longest = policy.maximum_interval or policy.initial_interval * 100
-    return min(grown, longest) * random.uniform(0.9, 1.1)  # noqa: S311 - jitter, not a secret
-
-
-def _again(kind: str, message: str, delay: timedelta) -> ApplicationError:
-    return ApplicationError(
-        f"{message}; next try in {delay.total_seconds():.1f} s",
-        type=kind,
-        next_retry_delay=delay,
-        category=ApplicationErrorCategory.BENIGN,
-    )

@@ -75,7 +75,9 @@ class Rerouting:
             target = planned.messages[0]
             if target.skip is not None:
                 raise CannotRerouteError(f"not on {channel}: {target.skip}")
-            await execute(session, sql.SKIP, {"ids": [notification_id], "seq": seq, "reason": SkipReason.REROUTED})
+            parameters = {"ids": [notification_id], "seq": seq, "reason": SkipReason.REROUTED}
+            if (await execute(session, sql.SKIP, parameters)).first() is None:
+                raise CannotRerouteError(f"message {seq} is not stuck any more")
             new_seq = max(row.seq for row in rows) + 1
             at_once = Plan(RoutingMode.ALL, None, planned.expires_at, planned.locale, planned.messages)
             row = message_row(notification, stuck.plan_version, definition, at_once, target, new_seq, stuck.retry_for)

@@ -53,6 +53,7 @@ class StuckMessages:
     def __init__(self, notification_id: UUID) -> None:
         self._notification_id = notification_id
         self._waiting: dict[int, MessageState] = {}
+        self._deciding: set[int] = set()
         self._answered: dict[int, MessageState] = {}
 
     @property
@@ -64,6 +65,10 @@ class StuckMessages:
 
     def discard(self, seq: int) -> None:
         self._waiting.pop(seq, None)
+
+    async def decided(self, seq: int) -> None:
+        """Wait for a command that is under way: the ledger may show its work before its answer is here."""
+        await workflow.wait_condition(lambda: seq not in self._deciding)
 
     def is_answered(self, seq: int) -> bool:
         return seq in self._answered
@@ -92,6 +97,7 @@ class StuckMessages:
 
         """
         stuck = self._waiting.pop(command.seq)
+        self._deciding.add(stuck.seq)
         channel = command.channel if isinstance(command, RerouteCommand) else None
         order = MessageCommand(self._notification_id, stuck.seq, stuck.round, channel)
         try:
@@ -101,6 +107,8 @@ class StuckMessages:
         except BaseException:
             self._waiting[stuck.seq] = stuck
             raise
+        finally:
+            self._deciding.discard(stuck.seq)
         self._answered[stuck.seq] = state
         return CommandResult(state.seq, state.status, state.round)
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -26,9 +27,10 @@ with workflow.unsafe.imports_passed_through():
         stuck_details,
     )
     from workflows.ledger_calls import ask, make_plan
-    from workflows.retries import CLOCK_SKEW, REPLAN_AFTER, SEND_RETRIES, SEND_START_TO_CLOSE
+    from workflows.retries import LOOK_AGAIN, REPLAN_AFTER, SEND_RETRIES, SEND_START_TO_CLOSE
 
 RETRYING = "retrying"  # a search attribute's value only: the notification's own status stays `running`
+Look = Callable[[PlanningActivities, UUID], Awaitable[NotificationState]]
 ENDS_A_FALLBACK = ACCEPTED | {MessageStatus.UNKNOWN, MessageStatus.CANCELLED}
 
 
@@ -49,6 +51,7 @@ class NotificationWorkflow:
         self._state: NotificationState | None = None
         self._stuck = StuckMessages(self._id)
         self._sends: dict[int, workflow.ActivityHandle[SendResult]] = {}
+        self._looking = asyncio.Lock()
         self._views = 0  # how often the ledger was looked at; those who wait notice a new view
         self._is_retrying = False
 
@@ -57,23 +60,30 @@ class NotificationWorkflow:
         del notification  # taken by __init__, since a signal may come before
         story = asyncio.create_task(self._story())
         try:
-            await asyncio.shield(story)
+            return await asyncio.shield(story)
         except asyncio.CancelledError:
             # "Request Cancellation" in the UI does what the API's cancel does; begun calls are seen to their end.
-            self._see(await ask(PlanningActivities.withdraw, self._id, summary="cancel"))
-            await story
-        status: str = await ask(PlanningActivities.finish, self._id, summary="record the outcome")
-        await workflow.wait_condition(workflow.all_handlers_finished)
-        self._show(status)
-        return status
+            await self._look(PlanningActivities.withdraw, summary="cancel")
+            return await story
 
-    async def _story(self) -> None:
+    async def _story(self) -> str:
         state = self._see(await make_plan(PlanRequest(self._id, 1)))
         state = await self._wait_until_due(state)
         if state.mode is RoutingMode.FALLBACK:
             await self._fall_back(state)
         else:
-            await asyncio.gather(*(self._deliver(message, stick=True) for message in state.messages))
+            await self._deliver_all(state)
+        status = await self._finish()
+        while not status.is_final:
+            # Rows that this run never heard of: those that a reroute made before a reset took its memory away.
+            await self._deliver_all(await self._look())
+            status = await self._finish()
+        await workflow.wait_condition(workflow.all_handlers_finished)
+        self._show(status)
+        return str(status)
+
+    async def _finish(self) -> NotificationStatus:
+        return NotificationStatus(await ask(PlanningActivities.finish, self._id, summary="record the outcome"))
 
     async def _wait_until_due(self, state: NotificationState) -> NotificationState:
         """Wait for the planned time, looking again when told to; after a long wait, plan again."""
@@ -84,6 +94,9 @@ class NotificationWorkflow:
         if not state.is_cancelled and workflow.now() - planned_at > REPLAN_AFTER:
             state = self._see(await make_plan(PlanRequest(self._id, state.plan_version + 1)))
         return state
+
+    async def _deliver_all(self, state: NotificationState) -> None:
+        await asyncio.gather(*(self._deliver(message, stick=True) for message in state.messages))
 
     async def _fall_back(self, state: NotificationState) -> None:
         """One channel after the other; only the last can get stuck."""
@@ -106,7 +119,7 @@ class NotificationWorkflow:
                 continue
             result = await self._send(message, stick=stick)
             if result is None:
-                message = await self._settle(message.seq)
+                message = await self._settle(message)
                 continue
             if result.due_at is not None and result.due_at > workflow.now():
                 await self._wait(until=result.due_at)
@@ -126,7 +139,7 @@ class NotificationWorkflow:
         if remaining <= timedelta():
             return None
         kind = NotificationType(state.type)
-        self._sends[message.seq] = workflow.start_activity_method(
+        send = self._sends[message.seq] = workflow.start_activity_method(
             SendingActivities.send,
             SendRequest(self._id, message.seq, message.channel, message.round, stick),
             task_queue=channel_queue(message.channel, kind),
@@ -137,19 +150,18 @@ class NotificationWorkflow:
             summary=f"{message.channel}: message {message.seq}, round {message.round}",
         )
         try:
-            return await self._sends[message.seq]
+            return await send
         except (ActivityError, asyncio.CancelledError):
             return None
         finally:
-            del self._sends[message.seq]
+            self._sends.pop(message.seq, None)
 
-    async def _settle(self, seq: int) -> MessageState:
+    async def _settle(self, message: MessageState) -> MessageState:
         """After a send without an answer: end what is past its time, and see what the ledger says."""
-        message = self._find(
-            self._see(await ask(PlanningActivities.expire, self._id, summary="expire what is due")), seq
-        )
+        await self._look(PlanningActivities.expire, summary="expire what is due")
+        message = self._latest(message)
         if message.status.is_open:
-            await workflow.sleep(CLOCK_SKEW)  # the database's clock decides, and may be behind
+            await workflow.sleep(LOOK_AGAIN)
         return message
 
     async def _wait_for_operator(self, message: MessageState) -> MessageState:
@@ -160,11 +172,12 @@ class NotificationWorkflow:
         while message.status.is_open and message.stuck_reason is not None:
             expires_at = self._known().expires_at
             await self._wait(until=expires_at, for_answer_to=message.seq)
+            await self._stuck.decided(message.seq)
             answer = self._stuck.take_answer(message.seq)
             if answer is None and workflow.now() >= expires_at:
-                message = await self._settle(message.seq)
+                message = await self._settle(message)
             else:
-                message = answer or self._find(self._known(), message.seq)
+                message = answer or self._latest(message)
         self._stuck.discard(message.seq)
         self._show(NotificationStatus.STUCK if self._stuck.waiting else RETRYING)
         return message
@@ -181,25 +194,29 @@ class NotificationWorkflow:
                 timeout=remaining,
             )
 
-    async def _look(self) -> None:
-        self._see(await ask(PlanningActivities.look, self._id, summary="look at the ledger"))
+    async def _look(
+        self, method: Look = PlanningActivities.look, *, summary: str = "look at the ledger"
+    ) -> NotificationState:
+        """See what the ledger says; one at a time, so that an older answer never replaces a newer one."""
+        async with self._looking:
+            return self._see(await ask(method, self._id, summary=summary))
 
     def _see(self, state: NotificationState) -> NotificationState:
         """Take the ledger's word; a send that waits for a message which has ended is called off."""
         self._state = state
         self._views += 1
         for message in state.messages:
-            waiting = self._sends.get(message.seq)
-            if waiting is not None and not message.status.is_open:
-                waiting.cancel()
+            if message.seq in self._sends and not message.status.is_open:
+                self._sends.pop(message.seq).cancel()
         return state
 
     def _known(self) -> NotificationState:
         assert self._state is not None  # noqa: S101 - the plan comes before anything that asks
         return self._state
 
-    def _find(self, state: NotificationState, seq: int) -> MessageState:
-        return next(message for message in state.messages if message.seq == seq)
+    def _latest(self, message: MessageState) -> MessageState:
+        """The message in the newest view; one from before a reroute does not have the new message yet."""
+        return next((each for each in self._known().messages if each.seq == message.seq), message)
 
     def _show(self, status: str) -> None:
         """Say in the Temporal UI where it stands: searchable, and in words."""
@@ -230,7 +247,8 @@ class NotificationWorkflow:
         """The send failed several times in a row."""
         if not self._is_retrying:
             self._is_retrying = True
-            self._show(RETRYING)
+            if not self._stuck.waiting:  # who looks for what is stuck must still find it
+                self._show(RETRYING)
 
     @workflow.update(name="retry")
     async def retry_message(self, command: RetryCommand) -> CommandResult:

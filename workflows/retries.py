@@ -41,4 +41,5 @@ OWN_SERVERS_RETRY = RetryPolicy(
 )
 
 REPLAN_AFTER = timedelta(minutes=5)  # a longer wait plans again when it ends
-CLOCK_SKEW = timedelta(seconds=1)  # between Temporal's clock, which sets timers, and Postgres', which decides
+# For what should have ended: Postgres' clock decides, and may be behind; a call may still be under way.
+LOOK_AGAIN = timedelta(seconds=5)
