@@ -4,8 +4,9 @@ The ledger decides, Temporal waits: each method is one transaction, safe to run 
 while a provider is called.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections import OrderedDict
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 from uuid import UUID
@@ -16,6 +17,8 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from notifications.database import Sessions, execute, transaction
 from notifications.queries import ledger as sql
 from notifications.statuses import AttemptOutcome, Channel, DuplicatePolicy, MessageStatus, NotificationType, SkipReason
+
+_REMEMBERED_CLAIMS = 100_000  # far more than a process can have in flight
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +75,7 @@ class Claim:
     locale: str
     duplicates: DuplicatePolicy
     expires_at: datetime
+    scheduled_at: datetime  # the try's; `release` gives back only what this try holds
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,6 +125,7 @@ class Ledger:
     def __init__(self, sessions: Sessions, *, process: str) -> None:
         self._sessions = sessions
         self._process = process
+        self._given: OrderedDict[tuple[UUID, int], tuple[int, datetime]] = OrderedDict()
 
     async def claim(self, tries: Sequence[Try]) -> list[Claim]:
         """Claim what may be sent, in key order; checks and skips are made in the same statement."""
@@ -138,7 +143,22 @@ class Ledger:
         }
         async with transaction(self._sessions) as session:
             rows = (await execute(session, sql.CLAIM, parameters)).mappings().all()
-        return [_claim(row) for row in rows]
+        return [self._give(_claim(row)) for row in rows]
+
+    def _give(self, claim: Claim) -> Claim:
+        """Hand a claim out once: whoever had it may have begun the call, so the same try again sends nothing.
+
+        Claimed, but the answer of Postgres lost: it was not handed out, and the same try goes on.
+        """
+        if claim.verdict is not Verdict.CLAIMED:
+            return claim
+        key, pair = (claim.origin_id, claim.seq), (claim.round, claim.scheduled_at)
+        if self._given.get(key) == pair:
+            return replace(claim, verdict=Verdict.SUPERSEDED)
+        self._given[key] = pair
+        if len(self._given) > _REMEMBERED_CLAIMS:
+            self._given.popitem(last=False)
+        return claim
 
     async def record(self, results: Sequence[Result]) -> list[Recorded]:
         """Write what the provider answered, or that it did not; a second record of the same attempt changes nothing."""
@@ -159,28 +179,36 @@ class Ledger:
         parameters["delays"] = [result.delay.total_seconds() for result in results]
         async with transaction(self._sessions) as session:
             rows = (await execute(session, sql.RECORD, parameters)).mappings().all()
-        return [
-            Recorded(
-                origin_id=row["origin_id"],
-                seq=row["seq"],
-                status=MessageStatus(row["status"]),
-                reason=row["reason"],
-                stuck_reason=row["stuck_reason"],
-                round=row["round"],
-                attempt=row["attempt"],
-                failures=row["failures"],
-            )
-            for row in rows
-        ]
+            if await self._end_cancelled(session, {row["origin_id"] for row in rows if row["stuck_reason"]}):
+                rows = (await execute(session, sql.RECORD, parameters)).mappings().all()
+        for row in rows:
+            self._given.pop((row["origin_id"], row["seq"]), None)
+        return [Recorded(**{**row, "status": MessageStatus(row["status"])}) for row in rows]
+
+    async def _end_cancelled(self, session: AsyncSession, stuck: Collection[UUID]) -> bool:
+        """Nobody is asked what to do with a message whose notification was cancelled during its call."""
+        if not stuck:
+            return False
+        seen = await execute(session, sql.SEE_CANCELS, {"ids": list(stuck)})
+        cancelled = [row.id for row in seen if row.cancelled_at is not None]
+        if cancelled:
+            await execute(session, sql.CANCEL, {"ids": cancelled})
+        return bool(cancelled)
 
     async def release(self, claims: Iterable[Claim]) -> None:
         """Give back rows whose call has not begun."""
-        parameters = _columns(list(claims), origin_ids="origin_id", seqs="seq", attempts="attempt")
+        given = list(claims)
+        parameters = _columns(given, origin_ids="origin_id", seqs="seq", attempts="attempt", scheduled="scheduled_at")
         async with transaction(self._sessions) as session:
             await execute(session, sql.RELEASE, {"process": self._process, **parameters})
+        for claim in given:
+            self._given.pop((claim.origin_id, claim.seq), None)
 
     async def expire(self, notification_id: UUID) -> None:
-        """End what is past its time: `failed` where it was tried, else `skipped` (expired)."""
+        """End what is past its time: `failed` where it was tried, else `skipped` (expired).
+
+        A claim that is too old to be alive ends as `unknown`: no later try will take it over.
+        """
         async with transaction(self._sessions) as session:
             await execute(session, sql.EXPIRE, {"ids": [notification_id]})
 
@@ -198,20 +226,15 @@ class Ledger:
         self, notification_id: UUID, seq: int, *, from_round: int, definition_version: int | None = None
     ) -> None:
         """Free a stuck message for another round with a budget of its own; `definition_version` mends a template."""
+        where = {"origin_id": notification_id, "seq": seq, "round": from_round}
         async with transaction(self._sessions) as session:
-            await execute(
-                session,
-                sql.RAISE_ROUND,
-                {
-                    "origin_id": notification_id,
-                    "seq": seq,
-                    "round": from_round,
-                    "definition_version": definition_version,
-                },
-            )
+            await execute(session, sql.RAISE_ROUND, where | {"definition_version": definition_version})
 
     async def raise_round_for_duplicate(self, notification_id: UUID, seq: int) -> int | None:
-        """Free an `unknown` message to be sent once more, a duplicate accepted; None: it is not unknown, or expired."""
+        """Free an `unknown` message to be sent once more, a duplicate accepted.
+
+        None: it is not unknown, it has expired, or its notification was cancelled.
+        """
         async with transaction(self._sessions) as session:
             return (
                 await execute(session, sql.RESEND_UNKNOWN, {"origin_id": notification_id, "seq": seq})
@@ -236,7 +259,7 @@ class Ledger:
     async def reschedule(self, notification_id: UUID, not_before: datetime) -> bool:
         """Move what has not been tried to another time; its expiry moves along unless the event fixed one.
 
-        Returns False when nothing was left to move.
+        What is not planned yet will be planned for that time. Returns False when nothing was left to move.
         """
         async with transaction(self._sessions) as session:
             found = (await execute(session, sql.HOLD_FOR_RESCHEDULE, {"id": notification_id})).one_or_none()
@@ -246,7 +269,7 @@ class Ledger:
             moved = await execute(
                 session, sql.RESCHEDULE_MESSAGES, {"id": notification_id, "not_before": not_before, "shift": shift}
             )
-            if moved.first() is None:
+            if moved.first() is None and (await execute(session, sql.IS_PLANNED, {"id": notification_id})).scalar():
                 return False
             parameters = {"id": notification_id, "at": not_before, "shift": shift}
             await execute(session, sql.RESCHEDULE_NOTIFICATION, parameters)

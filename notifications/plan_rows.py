@@ -7,7 +7,7 @@ from typing import Any
 from notifications.catalogue.definition import Definition
 from notifications.planning import Plan, PlannedMessage
 from notifications.profiles.profile import Device, Profile
-from notifications.statuses import MessageStatus, RoutingMode
+from notifications.statuses import MessageStatus, RoutingMode, SkipReason
 from notifications.tables import Message, Notification
 
 
@@ -59,11 +59,20 @@ def _first_step(planned: Plan) -> int:
     return min((message.step for message in planned.messages if message.skip is None), default=0)
 
 
+# What a plan skipped may be wanted by a later one: the recipient opted in, the address works again.
+_PLANS_OWN = {SkipReason.OPTED_OUT, SkipReason.SUPPRESSED, SkipReason.REPLANNED}
+
+
 def is_known(message: PlannedMessage, rows: Sequence[Message]) -> bool:
     """A delivery keeps its row through replanning, and a channel's skip is recorded once."""
+    rows = [row for row in rows if row.channel == message.channel]
     if message.skip is not None:
-        return any(row.channel == message.channel for row in rows)
-    return any(row.channel == message.channel and row.address == message.address for row in rows)
+        return bool(rows)
+    return any(
+        (row.address_ref == message.address_ref or row.address == message.address)
+        and not (row.status == MessageStatus.SKIPPED and row.attempt == 0 and row.reason in _PLANS_OWN)
+        for row in rows
+    )
 
 
 def outcome_row(row: Mapping[str, Any]) -> dict[str, Any]:

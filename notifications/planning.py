@@ -79,12 +79,11 @@ def _messages(
         yield PlannedMessage(step, channel, skip=SkipReason.UNKNOWN_RECIPIENT)
         return
     refused = allows(category, channel, profile, consent)
-    targets = list(_targets(channel, profile))
+    targets = {refer(channel, address): (address, device_id) for address, device_id in _targets(channel, profile)}
     if refused is not None or not targets:
         yield PlannedMessage(step, channel, skip=refused or SkipReason.NO_ADDRESS)
         return
-    for address, device_id in targets:
-        ref = refer(channel, address)
+    for ref, (address, device_id) in targets.items():
         yield PlannedMessage(
             step,
             channel,
@@ -97,9 +96,9 @@ def _messages(
 
 
 def _targets(channel: Channel, profile: Profile) -> Iterator[tuple[str, str | None]]:
-    """The channel's addresses; push has one per device."""
+    """The channel's addresses; push has one per device, and a token that two devices claim belongs to the last."""
     if channel is Channel.PUSH:
-        yield from ((device.token, device.id) for device in profile.devices)
+        yield from ((device.token, device.id) for device in profile.devices if device.token)
         return
     address = profile.email if channel is Channel.EMAIL else profile.phone
     if address:

@@ -93,9 +93,8 @@ class Plans:
         if stored is None:
             definition = await self._catalogue.version(notification.definition, notification.definition_version)
             profile = await self._profile(notification)
-            planned = await self._plan(notification, definition, profile)
             async with transaction(self._sessions) as session:
-                await self._store(session, notification, version, definition, planned, profile)
+                await self._store(session, notification_id, version, definition, profile)
         return await self.state(notification_id)
 
     async def state(self, notification_id: UUID) -> NotificationState:
@@ -145,9 +144,10 @@ class Plans:
             return guest_profile(notification.recipient_id, notification.guest)
         return await self._profiles.get(notification.recipient_id)
 
-    async def _plan(self, notification: Notification, definition: Definition, profile: Profile | None) -> Plan:
-        async with self._sessions() as session:
-            consent = await load_consent(session, notification.recipient_id, self._refs(profile))
+    async def _plan(
+        self, session: AsyncSession, notification: Notification, definition: Definition, profile: Profile | None
+    ) -> Plan:
+        consent = await load_consent(session, notification.recipient_id, self._refs(profile))
         return plan(
             definition,
             profile,
@@ -171,23 +171,24 @@ class Plans:
     async def _store(
         self,
         session: AsyncSession,
-        notification: Notification,
+        notification_id: UUID,
         version: int,
         definition: Definition,
-        planned: Plan,
         profile: Profile | None,
     ) -> None:
+        """Plan under the notification's lock: a cancel or a new time comes before, or finds the rows."""
         locked = (
-            await session.exec(select(Notification).where(Notification.id == notification.id).with_for_update())
+            await session.exec(select(Notification).where(Notification.id == notification_id).with_for_update())
         ).one()
-        if await session.get(PlanRow, (notification.id, version)) is not None:
+        if await session.get(PlanRow, (notification_id, version)) is not None:
             return  # another run of the same activity was faster
-        rows = (await session.exec(select(Message).where(Message.origin_id == notification.id))).all()
+        planned = await self._plan(session, locked, definition, profile)
+        rows = (await session.exec(select(Message).where(Message.origin_id == notification_id))).all()
         fresh = [message for message in planned.messages if not is_known(message, rows)]
-        await self._drop_unwanted(session, notification.id, rows, planned.messages)
+        await self._drop_unwanted(session, notification_id, rows, planned.messages)
         session.add(
             PlanRow(
-                notification_id=notification.id,
+                notification_id=notification_id,
                 plan_version=version,
                 plan=plan_document(planned),
                 profile=profile_document(profile),
@@ -213,12 +214,14 @@ class Plans:
         self, session: AsyncSession, notification_id: UUID, rows: Sequence[Message], planned: Sequence[PlannedMessage]
     ) -> None:
         """Pending rows that a later plan no longer has end as skipped; whatever was tried goes on."""
-        wanted = {(message.channel, message.address) for message in planned if message.skip is None}
-        reasons = {message.channel: message.skip for message in planned if message.skip is not None}
+        wanted = {(message.channel, message.address_ref) for message in planned if message.skip is None}
+        # A reason of the address itself, else that of the whole channel, which has none.
+        reasons = {(message.channel, message.address_ref): message.skip for message in planned if message.skip}
         unwanted: dict[SkipReason, list[int]] = {}
         for row in rows:
-            if row.status == MessageStatus.PENDING and (row.channel, row.address) not in wanted:
-                reason = reasons.get(Channel(row.channel)) or SkipReason.REPLANNED
-                unwanted.setdefault(reason, []).append(row.seq)
+            channel = Channel(row.channel)
+            if row.status == MessageStatus.PENDING and (channel, row.address_ref) not in wanted:
+                reason = reasons.get((channel, row.address_ref)) or reasons.get((channel, None))
+                unwanted.setdefault(reason or SkipReason.REPLANNED, []).append(row.seq)
         for reason, seqs in unwanted.items():
             await execute(session, ledger_sql.REPLANNED, {"ids": [notification_id], "seqs": seqs, "reason": reason})

@@ -27,6 +27,7 @@ FROM ends WHERE id = :id AND ends.open = 0 AND finished_at IS NULL
 _STUCK = """
 UPDATE notifications SET status = 'stuck', tried_at = coalesce(tried_at, now()), wake_at = expires_at
 WHERE id = :id AND finished_at IS NULL
+  AND EXISTS (SELECT FROM messages WHERE origin_id = :id AND stuck_reason IS NOT NULL)
 """
 
 _RUNNING = """

@@ -92,14 +92,15 @@ SELECT j.origin_id, j.seq, j.verdict, coalesce(c.status, j.status) AS status, co
        CASE WHEN c.origin_id IS NULL THEN j.stuck_reason ELSE c.stuck_reason END AS stuck_reason,
        j.round, coalesce(c.attempt, j.attempt) AS attempt, coalesce(c.failures, j.failures) AS failures,
        coalesce(c.due_at, j.due_at) AS due_at, j.plan_version, j.type, j.category, j.channel, j.definition,
-       j.definition_version, j.recipient_id, j.address, j.device_id, j.locale, j.duplicates, j.expires_at
+       j.definition_version, j.recipient_id, j.address, j.device_id, j.locale, j.duplicates, j.expires_at,
+       j.scheduled_at
 FROM judged j LEFT JOIN changed c USING (origin_id, seq)
 ORDER BY j.origin_id, j.seq
 """
 
 # Acceptance applies whenever it raises the status; every other outcome only to the attempt that is current. Transient
 # errors and lost answers use up the round's budget; spent, or with a wait beyond 15 min or expiry, the message is
-# stuck, or failed where a fallback has another channel left.
+# stuck, or failed where a fallback has another channel left. What was cancelled during its call waits for nobody.
 RECORD = f"""
 WITH results AS (
     SELECT * FROM unnest(CAST(:origin_ids AS uuid[]), CAST(:seqs AS bigint[]), CAST(:attempts AS int[]),
@@ -110,9 +111,12 @@ WITH results AS (
         AS r (origin_id, seq, attempt, provider, outcome, code, detail, provider_message_id, started_at, finished_at,
               delay, stick)
 ), held AS (
-    SELECT m.origin_id, m.seq, m.round, m.status AS was, r.attempt = m.attempt AND m.status = 'sending' AS is_current,
-           m.budget_since AS budget_was, m.retry_for, m.expires_at, m.duplicates,
-           r.attempt, r.provider, r.outcome, r.code, r.provider_message_id, r.delay, r.stick
+    SELECT m.origin_id, m.seq, m.round, m.status AS was, m.reason AS reason_was, m.stuck_reason AS stuck_was,
+           m.failures AS failures_were, m.attempt AS attempt_was, m.budget_since AS budget_was, m.retry_for,
+           m.expires_at, m.duplicates, r.attempt = m.attempt AND m.status = 'sending' AS is_current,
+           EXISTS (SELECT FROM notifications n WHERE n.id = m.origin_id AND n.cancelled_at IS NOT NULL) AS withdrawn,
+           r.attempt, r.provider, r.outcome, coalesce(r.code, r.outcome) AS code, r.provider_message_id, r.delay,
+           r.stick
     FROM messages m JOIN results r USING (origin_id, seq)
     ORDER BY m.origin_id, m.seq
     FOR UPDATE OF m
@@ -127,8 +131,9 @@ WITH results AS (
     SELECT *, CASE
         WHEN outcome = 'accepted' THEN CASE WHEN {_RANK.format("was")} < {RANKS[MessageStatus.SENT]} THEN 'sent' END
         WHEN NOT is_current THEN NULL
-        WHEN outcome = 'unknown' AND duplicates = 'at_most_once' THEN 'unknown'
+        WHEN outcome = 'unknown' AND (duplicates = 'at_most_once' OR withdrawn) THEN 'unknown'
         WHEN outcome IN ('rejected_recipient', 'rejected_message') THEN 'failed'
+        WHEN withdrawn THEN 'cancelled'
         WHEN outcome IN ('transient', 'unknown')
              AND now() + delay * interval '1 second' <= coalesce(budget_was, now()) + retry_for
              AND delay <= 900 AND now() + delay * interval '1 second' < expires_at THEN 'pending'
@@ -140,7 +145,7 @@ WITH results AS (
     UPDATE messages m SET
         status = CASE verdict WHEN 'stuck' THEN 'pending' ELSE verdict END,
         stuck_reason = CASE WHEN verdict = 'stuck' THEN j.code END,
-        reason = CASE WHEN verdict = 'sent' THEN NULL ELSE j.code END,
+        reason = CASE verdict WHEN 'sent' THEN NULL WHEN 'cancelled' THEN verdict ELSE j.code END,
         failures = m.failures + CASE WHEN verdict IN ('pending', 'stuck') THEN 1 ELSE 0 END,
         budget_since = CASE WHEN verdict IN ('pending', 'stuck') THEN coalesce(m.budget_since, now())
                             ELSE m.budget_since END,
@@ -156,25 +161,43 @@ WITH results AS (
 ), told AS ({_OUTBOX} FROM changed WHERE verdict <> 'pending'
 ), tried AS (
     UPDATE notifications n SET tried_at = now()
-    WHERE n.id = ANY (CAST(:origin_ids AS uuid[])) AND n.tried_at IS NULL AND NOT EXISTS (
-        SELECT FROM messages o WHERE o.origin_id = n.id
-        AND NOT EXISTS (SELECT FROM results r WHERE r.origin_id = o.origin_id AND r.seq = o.seq)
-        AND (o.status = 'pending' AND o.attempt = 0 AND o.due_at IS NOT NULL OR o.status = 'sending' AND o.attempt = 1))
+    WHERE n.id IN (
+        SELECT u.id FROM notifications u
+        WHERE u.id = ANY (CAST(:origin_ids AS uuid[])) AND u.tried_at IS NULL AND NOT EXISTS (
+            SELECT FROM messages o WHERE o.origin_id = u.id
+            AND NOT EXISTS (SELECT FROM results r WHERE r.origin_id = o.origin_id AND r.seq = o.seq)
+            AND (o.status = 'pending' AND o.attempt = 0 AND o.due_at IS NOT NULL
+                 OR o.status = 'sending' AND o.attempt = 1))
+        ORDER BY u.id FOR UPDATE)
 )
-SELECT j.origin_id, j.seq, j.verdict, coalesce(c.status, m.status) AS status, coalesce(c.reason, m.reason) AS reason,
-       CASE WHEN c.origin_id IS NULL THEN m.stuck_reason ELSE c.stuck_reason END AS stuck_reason,
-       coalesce(c.failures, m.failures) AS failures, coalesce(c.attempt, m.attempt) AS attempt, m.round
-FROM judged j JOIN messages m USING (origin_id, seq) LEFT JOIN changed c USING (origin_id, seq)
+SELECT j.origin_id, j.seq, coalesce(c.status, j.was) AS status,
+       CASE WHEN c.origin_id IS NULL THEN j.reason_was ELSE c.reason END AS reason,
+       CASE WHEN c.origin_id IS NULL THEN j.stuck_was ELSE c.stuck_reason END AS stuck_reason,
+       coalesce(c.failures, j.failures_were) AS failures, j.attempt_was AS attempt, j.round
+FROM judged j LEFT JOIN changed c USING (origin_id, seq)
 ORDER BY j.origin_id, j.seq
 """
 
-# Claimed, call not begun: the number goes back, so that a missing number always means a lost answer.
+# A cancel that committed while `record` ran is not in its snapshot; under this lock it is seen, or it comes later and
+# finds the stuck row.
+SEE_CANCELS = """
+SELECT id, cancelled_at FROM notifications WHERE id = ANY (CAST(:ids AS uuid[])) ORDER BY id FOR SHARE
+"""
+
+# Claimed, call not begun: the number goes back, so that a missing number always means a lost answer. Only the try that
+# claimed gives back: the number alone may meanwhile be that of a later claim, whose call has begun.
 RELEASE = """
+WITH held AS (
+    SELECT m.origin_id, m.seq
+    FROM messages m JOIN unnest(CAST(:origin_ids AS uuid[]), CAST(:seqs AS bigint[]), CAST(:attempts AS int[]),
+                                CAST(:scheduled AS timestamptz[]))
+        AS r (origin_id, seq, attempt, scheduled_at) USING (origin_id, seq)
+    WHERE m.attempt = r.attempt AND m.status = 'sending' AND m.claimed_by = :process
+      AND m.try_scheduled_at = r.scheduled_at
+    ORDER BY m.origin_id, m.seq FOR UPDATE OF m
+)
 UPDATE messages m SET status = 'pending', attempt = m.attempt - 1, claimed_by = NULL, updated_at = now()
-FROM unnest(CAST(:origin_ids AS uuid[]), CAST(:seqs AS bigint[]), CAST(:attempts AS int[]))
-    AS r (origin_id, seq, attempt)
-WHERE m.origin_id = r.origin_id AND m.seq = r.seq AND m.attempt = r.attempt AND m.status = 'sending'
-  AND m.claimed_by = :process
+FROM held h WHERE m.origin_id = h.origin_id AND m.seq = h.seq
 """
 
 WITHDRAW = """
@@ -187,12 +210,12 @@ _END = (
     """
 WITH held AS (
     SELECT origin_id, seq FROM messages
-    WHERE origin_id = ANY (CAST(:ids AS uuid[])) AND status = 'pending' AND {condition}
+    WHERE origin_id = ANY (CAST(:ids AS uuid[])) AND {condition}
     ORDER BY origin_id, seq FOR UPDATE
 ), changed AS (
-    UPDATE messages m SET status = {status}, reason = {reason}, stuck_reason = NULL, version = m.version + 1,
-           due_at = NULL, updated_at = now()
-    FROM held h WHERE m.origin_id = h.origin_id AND m.seq = h.seq AND m.status = 'pending'
+    UPDATE messages m SET status = {status}, reason = {reason}, stuck_reason = NULL, claimed_by = NULL,
+           version = m.version + 1, due_at = NULL, updated_at = now()
+    FROM held h WHERE m.origin_id = h.origin_id AND m.seq = h.seq
     RETURNING m.*
 ), told AS ("""
     + _OUTBOX
@@ -201,16 +224,27 @@ SELECT origin_id, seq FROM changed
 """
 )
 
-CANCEL = _END.format(condition="true", status="'cancelled'", reason="'cancelled'")
+CANCEL = _END.format(condition="status = 'pending'", status="'cancelled'", reason="'cancelled'")
+
+# Past its time no try takes a row over any more, so that one whose worker died would stay in `sending` for ever: a
+# claim lives for 30 s (claim to call, call, record), and 45 s are past every doubt about clocks.
 EXPIRE = _END.format(
-    condition="expires_at <= now()",
-    status="CASE WHEN m.attempt > 0 THEN 'failed' ELSE 'skipped' END",
-    reason="CASE WHEN m.attempt > 0 THEN coalesce(m.stuck_reason, m.reason, 'expired') ELSE 'expired' END",
+    condition="expires_at <= now() AND (status = 'pending'"
+    " OR status = 'sending' AND claimed_at < now() - interval '45 seconds')",
+    status="CASE WHEN m.status = 'sending' THEN 'unknown' WHEN m.attempt > 0 THEN 'failed' ELSE 'skipped' END",
+    reason="CASE WHEN m.status = 'sending' THEN 'answer_lost'"
+    " WHEN m.attempt > 0 THEN coalesce(m.stuck_reason, m.reason, 'expired') ELSE 'expired' END",
 )
-SKIP = _END.format(condition="seq = :seq AND stuck_reason IS NOT NULL", status="'skipped'", reason=":reason")
-NOT_NEEDED = _END.format(condition="step > :step AND attempt = 0", status="'skipped'", reason="'not_needed'")
+SKIP = _END.format(
+    condition="status = 'pending' AND seq = :seq AND stuck_reason IS NOT NULL", status="'skipped'", reason=":reason"
+)
+NOT_NEEDED = _END.format(
+    condition="status = 'pending' AND step > :step AND attempt = 0", status="'skipped'", reason="'not_needed'"
+)
 REPLANNED = _END.format(
-    condition="seq = ANY (CAST(:seqs AS bigint[])) AND attempt = 0", status="'skipped'", reason=":reason"
+    condition="status = 'pending' AND seq = ANY (CAST(:seqs AS bigint[])) AND attempt = 0",
+    status="'skipped'",
+    reason=":reason",
 )
 
 # `round` is the caller's: run twice, the second changes nothing.
@@ -224,15 +258,24 @@ RESEND_UNKNOWN = """
 UPDATE messages SET status = 'pending', round = round + 1, budget_since = NULL, failures = 0, try_scheduled_at = NULL,
        due_at = now(), updated_at = now()
 WHERE origin_id = :origin_id AND seq = :seq AND status = 'unknown' AND expires_at > now()
+  AND NOT EXISTS (SELECT FROM notifications n WHERE n.id = :origin_id AND n.cancelled_at IS NOT NULL)
 RETURNING round
 """
 
 RESCHEDULE_MESSAGES = """
-UPDATE messages SET not_before = :not_before, due_at = CASE WHEN due_at IS NOT NULL THEN :not_before END,
+WITH held AS (
+    SELECT origin_id, seq FROM messages
+    WHERE origin_id = :id AND status = 'pending' AND attempt = 0 AND stuck_reason IS NULL
+    ORDER BY origin_id, seq FOR UPDATE
+)
+UPDATE messages m SET not_before = :not_before, due_at = CASE WHEN due_at IS NOT NULL THEN :not_before END,
        expires_at = expires_at + CAST(:shift AS interval), updated_at = now()
-WHERE origin_id = :id AND status = 'pending' AND attempt = 0 AND stuck_reason IS NULL
-RETURNING seq
+FROM held h WHERE m.origin_id = h.origin_id AND m.seq = h.seq
+RETURNING m.seq
 """
+
+# A plan has a row for each channel, if only the reason why it is not used.
+IS_PLANNED = "SELECT EXISTS (SELECT FROM messages WHERE origin_id = :id)"
 
 HOLD_FOR_RESCHEDULE = """
 SELECT coalesce(due_at, received_at) AS due_at, event ->> 'expirytime' AS fixed

@@ -89,10 +89,19 @@ async def test_many_rows_are_claimed_and_recorded_in_one_call(ledger: Ledger, se
 
 async def test_the_same_try_goes_on_only_in_its_own_process(ledger: Ledger, other: Ledger, sessions: Sessions):
     origin = await insert_messages(sessions)
-    await claim(ledger, origin)
+    # The same process, to which Postgres' answer was lost.
+    await claim(Ledger(sessions, process="worker-a"), origin)
     again = await claim(ledger, origin)
     assert (again.verdict, again.attempt) == (Verdict.CLAIMED, 1)
     assert (await claim(other, origin)).verdict is Verdict.SUPERSEDED
+
+
+async def test_the_same_try_does_not_go_on_once_its_call_may_have_begun(ledger: Ledger, sessions: Sessions):
+    origin = await insert_messages(sessions)
+    mine = await claim(ledger, origin)
+    assert (await claim(ledger, origin)).verdict is Verdict.SUPERSEDED
+    await ledger.release([mine])
+    assert (await claim(ledger, origin)).verdict is Verdict.CLAIMED
 
 
 async def test_a_higher_try_takes_over_and_a_lower_one_sends_nothing(ledger: Ledger, other: Ledger, sessions: Sessions):
@@ -130,13 +139,26 @@ async def test_nothing_is_resent_after_a_cancel_even_by_takeover(ledger: Ledger,
     assert (await claim(ledger, origin, T0 + SECOND)).status is MessageStatus.UNKNOWN
 
 
-async def test_a_transient_error_after_a_cancel_ends_cancelled(ledger: Ledger, sessions: Sessions):
+@pytest.mark.parametrize(
+    ("outcome", "end"),
+    [
+        (AttemptOutcome.TRANSIENT, MessageStatus.CANCELLED),
+        (AttemptOutcome.REJECTED_CONFIG, MessageStatus.CANCELLED),
+        (AttemptOutcome.UNKNOWN, MessageStatus.UNKNOWN),
+        (AttemptOutcome.REJECTED_RECIPIENT, MessageStatus.FAILED),
+        (AttemptOutcome.ACCEPTED, MessageStatus.SENT),
+    ],
+)
+async def test_a_call_that_ends_after_a_cancel_waits_for_nobody(
+    ledger: Ledger, sessions: Sessions, outcome: AttemptOutcome, end: MessageStatus
+):
     origin = await insert_messages(sessions)
     await claim(ledger, origin)
     async with transaction(sessions) as session:
         await ledger.cancel(session, [origin])
-    assert (await record(ledger, origin, 1, AttemptOutcome.TRANSIENT)).status is MessageStatus.PENDING
-    assert (await claim(ledger, origin, T0 + SECOND)).status is MessageStatus.CANCELLED
+    found = await record(ledger, origin, 1, outcome)
+    assert (found.status, found.stuck_reason) == (end, None)
+    assert await outcomes(sessions, origin) == [(str(end), False, 1)]
 
 
 async def test_a_pending_message_is_cancelled_once(ledger: Ledger, sessions: Sessions):
@@ -162,6 +184,15 @@ async def test_a_release_after_a_takeover_changes_nothing(ledger: Ledger, other:
     mine = await claim(ledger, origin)
     await claim(other, origin, T0 + SECOND)
     await ledger.release([mine])
+    assert (await message(sessions, origin)).status == "sending"
+
+
+async def test_a_release_that_runs_again_does_not_free_a_later_call(ledger: Ledger, sessions: Sessions):
+    origin = await insert_messages(sessions)
+    first = await claim(ledger, origin)
+    await ledger.release([first])
+    assert (await claim(ledger, origin, T0 + SECOND)).attempt == 1
+    await ledger.release([first])
     assert (await message(sessions, origin)).status == "sending"
 
 
@@ -258,6 +289,15 @@ async def test_an_unknown_message_is_resent_only_on_request(ledger: Ledger, othe
     assert (await claim(ledger, origin, T0, number=2)).verdict is Verdict.CLAIMED
 
 
+async def test_an_unknown_message_of_a_cancelled_notification_is_not_resent(ledger: Ledger, sessions: Sessions):
+    origin = await insert_messages(sessions, duplicates="at_most_once")
+    await claim(ledger, origin)
+    await record(ledger, origin, 1, AttemptOutcome.UNKNOWN)
+    async with transaction(sessions) as session:
+        await ledger.cancel(session, [origin])
+    assert await ledger.raise_round_for_duplicate(origin, 1) is None
+
+
 async def test_expiry_tells_tried_from_never_tried(ledger: Ledger, sessions: Sessions):
     past = datetime.now(UTC) - SECOND
     fresh = await insert_messages(sessions, expires_at=past)
@@ -271,6 +311,29 @@ async def test_expiry_tells_tried_from_never_tried(ledger: Ledger, sessions: Ses
     await ledger.expire(tried)
     row = await message(sessions, tried)
     assert (row.status, row.reason) == ("failed", "smtp_451")
+
+
+async def test_expiry_ends_a_claim_whose_worker_died_and_no_living_one(ledger: Ledger, sessions: Sessions):
+    origin = await insert_messages(sessions)
+    await claim(ledger, origin)
+    await change(sessions, origin, expires_at=datetime.now(UTC) - SECOND)
+    await ledger.expire(origin)
+    assert (await message(sessions, origin)).status == "sending"
+    await change(sessions, origin, claimed_at=datetime.now(UTC) - timedelta(seconds=46))
+    await ledger.expire(origin)
+    row = await message(sessions, origin)
+    assert (row.status, row.reason) == ("unknown", "answer_lost")
+    assert await outcomes(sessions, origin) == [("unknown", False, 1)]
+    assert (await record(ledger, origin, 1, AttemptOutcome.TRANSIENT)).status is MessageStatus.UNKNOWN
+    assert (await record(ledger, origin, 1, AttemptOutcome.ACCEPTED)).status is MessageStatus.SENT
+
+
+async def test_a_stuck_message_always_has_a_reason(ledger: Ledger, sessions: Sessions):
+    origin = await insert_messages(sessions)
+    await claim(ledger, origin)
+    now = datetime.now(UTC)
+    (found,) = await ledger.record([Result(origin, 1, 1, "smtp", AttemptOutcome.REJECTED_CONFIG, now, now)])
+    assert found.stuck_reason == "rejected_config"
 
 
 async def test_the_claim_sees_expiry_window_suppression_and_consent(ledger: Ledger, sessions: Sessions):
@@ -319,3 +382,13 @@ async def test_reschedule_moves_what_was_not_tried(ledger: Ledger, sessions: Ses
     sent = await insert_messages(sessions)
     await claim(ledger, sent)
     assert not await ledger.reschedule(sent, later)
+
+
+async def test_reschedule_before_the_plan_is_kept_for_it(ledger: Ledger, sessions: Sessions):
+    origin = await insert_messages(sessions, count=0)
+    later = datetime.now(UTC) + timedelta(days=1)
+    assert await ledger.reschedule(origin, later)
+    async with sessions() as session:
+        notification = await session.get(Notification, origin)
+    assert notification is not None
+    assert (notification.sendat, notification.due_at, notification.expires_at) == (later, later, None)
