@@ -18,7 +18,7 @@ from notifications.database import Sessions, execute, transaction
 from notifications.queries import ledger as sql
 from notifications.statuses import AttemptOutcome, Channel, DuplicatePolicy, MessageStatus, NotificationType, SkipReason
 
-_REMEMBERED_CLAIMS = 100_000  # far more than a process can have in flight
+_REMEMBERED_CLAIMS = 10_000  # more than a process can have in flight
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +77,11 @@ class Claim:
     expires_at: datetime
     scheduled_at: datetime  # the try's; `release` gives back only what this try holds
 
+    @property
+    def held(self) -> tuple[int, datetime, int]:
+        """What tells this hold on the row from every other."""
+        return self.round, self.scheduled_at, self.attempt
+
 
 @dataclass(frozen=True, slots=True)
 class Result:
@@ -125,7 +130,7 @@ class Ledger:
     def __init__(self, sessions: Sessions, *, process: str) -> None:
         self._sessions = sessions
         self._process = process
-        self._given: OrderedDict[tuple[UUID, int], tuple[int, datetime]] = OrderedDict()
+        self._given: OrderedDict[tuple[UUID, int], tuple[int, datetime, int]] = OrderedDict()
 
     async def claim(self, tries: Sequence[Try]) -> list[Claim]:
         """Claim what may be sent, in key order; checks and skips are made in the same statement."""
@@ -152,10 +157,11 @@ class Ledger:
         """
         if claim.verdict is not Verdict.CLAIMED:
             return claim
-        key, pair = (claim.origin_id, claim.seq), (claim.round, claim.scheduled_at)
-        if self._given.get(key) == pair:
+        key = (claim.origin_id, claim.seq)
+        if self._given.get(key) == claim.held:
             return replace(claim, verdict=Verdict.SUPERSEDED)
-        self._given[key] = pair
+        self._given[key] = claim.held
+        self._given.move_to_end(key)
         if len(self._given) > _REMEMBERED_CLAIMS:
             self._given.popitem(last=False)
         return claim
@@ -181,8 +187,6 @@ class Ledger:
             rows = (await execute(session, sql.RECORD, parameters)).mappings().all()
             if await self._end_cancelled(session, {row["origin_id"] for row in rows if row["stuck_reason"]}):
                 rows = (await execute(session, sql.RECORD, parameters)).mappings().all()
-        for row in rows:
-            self._given.pop((row["origin_id"], row["seq"]), None)
         return [Recorded(**{**row, "status": MessageStatus(row["status"])}) for row in rows]
 
     async def _end_cancelled(self, session: AsyncSession, stuck: Collection[UUID]) -> bool:
@@ -202,7 +206,9 @@ class Ledger:
         async with transaction(self._sessions) as session:
             await execute(session, sql.RELEASE, {"process": self._process, **parameters})
         for claim in given:
-            self._given.pop((claim.origin_id, claim.seq), None)
+            key = (claim.origin_id, claim.seq)
+            if self._given.get(key) == claim.held:
+                del self._given[key]
 
     async def expire(self, notification_id: UUID) -> None:
         """End what is past its time: `failed` where it was tried, else `skipped` (expired).
