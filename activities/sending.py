@@ -69,12 +69,14 @@ class SendingActivities:
         providers: Mapping[Channel, Sequence[Provider]],
         dead_addresses: DeadAddresses,
         client: Client | None = None,
+        claim_to_call_seconds: float = CLAIM_TO_CALL_SECONDS,
         call_seconds: float = CALL_SECONDS,
     ) -> None:
         self._ledger = ledger
         self._contents = contents
         self._providers = providers
         self._dead_addresses = dead_addresses
+        self._claim_to_call_seconds = claim_to_call_seconds
         self._call_seconds = call_seconds
         self._client = client  # tells the workflow of repeated failures; None: nobody listens
 
@@ -126,7 +128,7 @@ class SendingActivities:
         if isinstance(rendered, RenderError):
             outcome = ended(result, AttemptOutcome.RENDER_ERROR, "render_error", str(rendered))
         else:
-            if time.monotonic() - claim_begun > CLAIM_TO_CALL_SECONDS:
+            if time.monotonic() - claim_begun > self._claim_to_call_seconds:
                 await self._release(claim)
                 raise again("ClaimTooOld", "the call could not begin in time", timedelta(seconds=1))
             outcome = await self._call(claim, provider, rendered, result)

@@ -32,7 +32,8 @@ from notifications.catalogue.store import CatalogueStore
 from notifications.database import Sessions, create_engine, create_sessions, transaction
 from notifications.events import Interpreter, parse
 from notifications.ledger import Ledger
-from notifications.profiles.profile import Device, Profile
+from notifications.plans import Plans
+from notifications.profiles.profile import Device, Profile, ProfileSource
 from notifications.profiles.source import build_profile_source
 from notifications.providers.base import OutgoingMessage, Receipt
 from notifications.providers.memory import MemoryProvider, SentMessage
@@ -94,16 +95,25 @@ class House:
         self.providers = {channel: HeldProvider(channel) for channel in Channel}
         self.catalogue = CatalogueStore(self.sessions)
         self.ledger = Ledger(self.sessions, process="a test")
+        self.plans = Plans(
+            self.sessions,
+            profiles=build_profile_source(settings, self.sessions),
+            catalogue=self.catalogue,
+            settings=settings,
+            hash_key=HASH_KEY.encode(),
+        )
         self._store = IntakeStore(self.sessions, ledger=self.ledger, hash_key=HASH_KEY.encode())
         self._starter = Starter(client, public_url="http://127.0.0.1:8000")
 
-    def collaborators(self) -> Collaborators:
+    def collaborators(
+        self, *, profiles: ProfileSource | None = None, engine: AsyncEngine | None = None
+    ) -> Collaborators:
         """The activities of one worker process."""
         return assemble(
             self.settings,
             self.client,
-            self.engine,
-            profiles=build_profile_source(self.settings, self.sessions),
+            engine or self.engine,
+            profiles=profiles or build_profile_source(self.settings, self.sessions),
             providers={channel: (provider,) for channel, provider in self.providers.items()},
         )
 
@@ -192,9 +202,8 @@ class House:
 
 
 @asynccontextmanager
-async def running_house(address: str, database_url: str, **settings: Any) -> AsyncIterator[House]:
-    """A house in a Temporal namespace of its own, so that it sees no other test's workflows. No worker runs yet."""
-    client = await _own_namespace(address)
+async def running_rooms(client: Client, database_url: str, **settings: Any) -> AsyncIterator[House]:
+    """A house with the catalogue published; it speaks to Temporal only through this client."""
     chosen = Settings(
         database_url=SecretStr(database_url),
         hash_key=SecretStr(HASH_KEY),
@@ -207,6 +216,13 @@ async def running_house(address: str, database_url: str, **settings: Any) -> Asy
         yield house
     finally:
         await engine.dispose()
+
+
+@asynccontextmanager
+async def running_house(address: str, database_url: str, **settings: Any) -> AsyncIterator[House]:
+    """A house in a Temporal namespace of its own, so that it sees no other test's workflows. No worker runs yet."""
+    async with running_rooms(await _own_namespace(address), database_url, **settings) as house:
+        yield house
 
 
 async def _own_namespace(address: str) -> Client:
