@@ -95,7 +95,9 @@ def resolve(environ: Mapping[str, str] = os.environ) -> str:
 
     """
     import jgo  # noqa: PLC0415 - only where the dev stack runs
+    import truststore  # noqa: PLC0415 - the same
 
+    truststore.inject_into_ssl()
     mirror = mirror_of_central(environ)
     artifacts = jgo.resolve("+".join(COORDINATES), repositories={"central": mirror} if mirror else None)
     jars = [str(artifact.resolve()) for artifact in artifacts]
