@@ -107,7 +107,7 @@ def upgrade() -> None:
         sa.Column("updated_at", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=False),
         sa.PrimaryKeyConstraint("origin_id", "seq"),
         postgresql_with={
-            "fillfactor": 70,
+            "fillfactor": 55,
             "autovacuum_vacuum_scale_factor": 0.02,
             "autovacuum_analyze_scale_factor": 0.02,
         },

@@ -23,7 +23,7 @@ class Message(SQLModel, table=True):
         Index("messages_stuck", "origin_id", "seq", postgresql_where=text("stuck_reason IS NOT NULL")),
         {
             "postgresql_with": {
-                "fillfactor": 70,
+                "fillfactor": 55,  # a batch rewrites whole pages twice (docs/adr/0015)
                 "autovacuum_vacuum_scale_factor": 0.02,
                 "autovacuum_analyze_scale_factor": 0.02,
             }

@@ -153,6 +153,14 @@ async def test_a_cancel_after_the_claim_is_too_late(one: Ledger, sessions: Sessi
     assert (found.verdict, answer.answer) == (Verdict.CLAIMED, "too_late")
 
 
+async def test_what_is_given_back_after_a_cancel_is_cancelled(one: Ledger, sessions: Sessions):
+    origin = await insert_messages(sessions)
+    held = await claim(one, origin)
+    await cancel(one, sessions, origin)
+    await one.release([held])
+    assert (await claim(one, origin, T0 + SECOND)).status is MessageStatus.CANCELLED
+
+
 async def test_two_cancels_at_once_are_told_once(one: Ledger, other: Ledger, sessions: Sessions):
     origin = await insert_messages(sessions)
     await in_turn(sessions, "notifications", origin, cancel(one, sessions, origin), cancel(other, sessions, origin))

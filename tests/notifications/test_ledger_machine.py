@@ -218,7 +218,7 @@ class LedgerMachine(RuleBasedStateMachine):
         dice = self._throw(number)
         seq = self._choose(dice, among=lambda model: model.status.is_open)
         rare = {
-            self._cancel: 1,
+            self._cancel: 2,
             self._expire: 2,
             partial(self._time_passes, seq): 3,
             partial(self._skip, seq): 1,
