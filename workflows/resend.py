@@ -42,7 +42,7 @@ class ResendWorkflow:
             result = await sending
         if result is not None and not result.status.is_open:
             return str(result.status)
-        return await self._settle(notification_id, resend.seq)
+        return await self._settle(notification_id, resend)
 
     async def _send(self, resend: ResendInput, state: NotificationState) -> SendResult | None:
         """None: it ended without an answer, the ledger knows."""
@@ -62,14 +62,14 @@ class ResendWorkflow:
         except ActivityError:
             return None
 
-    async def _settle(self, notification_id: UUID, seq: int) -> str:
+    async def _settle(self, notification_id: UUID, resend: ResendInput) -> str:
+        """Temporal gave the send up, or another round has it: nobody else would end the message when it expires."""
         while True:
             state = await ask(PlanningActivities.expire, notification_id, summary="expire what is due")
-            message = _message(state, seq)
-            # A message whose round was raised again belongs to the workflow of that round.
-            if not message.status.is_open or state.expires_at > workflow.now():
+            message = _message(state, resend.seq)
+            if not message.status.is_open or message.round != resend.round:
                 return str(message.status)
-            await workflow.sleep(LOOK_AGAIN)
+            await workflow.sleep(max(state.expires_at - workflow.now(), LOOK_AGAIN))
 
 
 def _message(state: NotificationState, seq: int) -> MessageState:

@@ -1,19 +1,30 @@
 """A ledger of a few rows in memory behind the real activities' names, to test workflows without servers of ours."""
 
+import asyncio
 import uuid
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
 from datetime import datetime, timedelta
+from typing import Any
 from uuid import UUID
 
 from temporalio import activity
+from temporalio.client import WorkflowHandle
 from temporalio.exceptions import ApplicationError
+from temporalio.testing import WorkflowEnvironment
+from temporalio.worker import Worker
 
 from activities.planning import FallbackRequest, MessageCommand, PlanRequest
 from activities.sending import SendRequest, SendResult
 from notifications.plans import MessageState, NotificationState
 from notifications.statuses import Channel, MessageStatus, NotificationStatus, RoutingMode
+from worker.composition import WORKFLOWS
+from workflows.notification import NotificationInput, NotificationWorkflow
+from workflows.resend import ResendInput, ResendWorkflow
 
+HOUR = timedelta(hours=1)
+Handle = WorkflowHandle[Any, Any]
 Answer = SendResult | ApplicationError | Callable[[SendRequest], SendResult]
 
 
@@ -50,6 +61,9 @@ class FakeLedger:
         self.calls: list[str] = []
         self.sends: list[SendRequest] = []
         self.answers: dict[Channel, list[Answer]] = {}
+        self.on_expire: Callable[[], None] = self.end_what_is_due
+        self.gate = asyncio.Event()  # while cleared, reroutes are done and their answers wait
+        self.gate.set()
         self.state = NotificationState(
             type="transactional",
             definition="payment.succeeded",
@@ -95,14 +109,20 @@ class FakeLedger:
 
     async def expire(self) -> NotificationState:
         self.calls.append("expire")
-        now = await self._clock()
-        for message in self.state.messages:
-            if message.status is MessageStatus.PENDING and self.state.expires_at <= now:
-                self.change(message.seq, status=MessageStatus.FAILED, stuck_reason=None)
+        if self.state.expires_at <= await self._clock():
+            self.on_expire()
         return self.state
+
+    def end_what_is_due(self) -> None:
+        for message in self.state.messages:
+            if message.status is MessageStatus.PENDING:
+                self.change(message.seq, status=MessageStatus.FAILED, stuck_reason=None)
 
     async def end_fallback(self, request: FallbackRequest) -> None:
         self.calls.append(f"end_fallback {request.step}")
+        for message in self.state.messages:
+            if message.step > request.step:
+                self.change(message.seq, status=MessageStatus.SKIPPED)
 
     async def retry_stuck(self, command: MessageCommand) -> MessageState:
         self.calls.append(f"retry {command.seq}")
@@ -117,11 +137,13 @@ class FakeLedger:
         if command.channel is Channel.WHATSAPP:
             raise ApplicationError("not on whatsapp: no_address", type="CannotReroute", non_retryable=True)
         assert command.channel is not None
-        self.change(command.seq, status=MessageStatus.SKIPPED, stuck_reason=None)
-        seq = len(self.state.messages) + 1
-        fresh = MessageState(seq, 0, command.channel, MessageStatus.PENDING, 1, None, None)
-        self.state = replace(self.state, messages=(*self.state.messages, fresh))
-        return fresh
+        if self.message(command.seq).status is not MessageStatus.SKIPPED:  # else it ran before
+            self.change(command.seq, status=MessageStatus.SKIPPED, stuck_reason=None)
+            seq = len(self.state.messages) + 1
+            fresh = MessageState(seq, 0, command.channel, MessageStatus.PENDING, 1, None, None)
+            self.state = replace(self.state, messages=(*self.state.messages, fresh))
+        await self.gate.wait()
+        return self.state.messages[-1]
 
     async def report_stuck(self) -> NotificationStatus:
         self.calls.append("report_stuck")
@@ -130,6 +152,8 @@ class FakeLedger:
     async def finish(self) -> NotificationStatus:
         self.calls.append("finish")
         statuses = {message.status for message in self.state.messages}
+        if any(status.is_open for status in statuses):
+            return NotificationStatus.RUNNING
         for status, end in (
             (MessageStatus.SENT, NotificationStatus.DONE),
             (MessageStatus.UNKNOWN, NotificationStatus.DONE),
@@ -219,3 +243,65 @@ class FakeActivities:
     @activity.defn(name="send")
     async def send(self, request: SendRequest) -> SendResult:
         return await self.ledgers[request.origin_id].send(request)
+
+
+class World:
+    """Workers with fake activities on Temporal's test server, and its clock.
+
+    Each workflow task replays its history from the start, so that every test is one of determinism as well.
+    """
+
+    def __init__(self, environment: WorkflowEnvironment, activities: FakeActivities, queue: str) -> None:
+        self.environment = environment
+        self._activities = activities
+        self._queue = queue
+
+    async def now(self) -> datetime:
+        return await self.environment.get_current_time()
+
+    async def ledger(self, *channels: Channel, **options: Any) -> FakeLedger:
+        ledger = FakeLedger(*channels, now=await self.now(), clock=self.now, **options)
+        self._activities.ledgers[ledger.id] = ledger
+        return ledger
+
+    async def start(self, ledger: FakeLedger) -> Handle:
+        return await self.environment.client.start_workflow(
+            NotificationWorkflow.run,
+            NotificationInput(str(ledger.id)),
+            id=f"notification-{ledger.id}",
+            task_queue=self._queue,
+            run_timeout=30 * 24 * HOUR,
+        )
+
+    async def resend(self, ledger: FakeLedger, round_number: int) -> Handle:
+        return await self.environment.client.start_workflow(
+            ResendWorkflow.run,
+            ResendInput(str(ledger.id), 1, round_number),
+            id=f"notification-{ledger.id}-resend-1-{round_number}",
+            task_queue=self._queue,
+            run_timeout=30 * 24 * HOUR,
+        )
+
+
+@asynccontextmanager
+async def running_world(environment: WorkflowEnvironment) -> AsyncIterator[World]:
+    client, activities, queue = environment.client, FakeActivities(), f"test-{uuid.uuid4()}"
+    async with AsyncExitStack() as running:
+        orchestrator = Worker(
+            client,
+            task_queue=queue,
+            workflows=WORKFLOWS,
+            activities=activities.planning,
+            max_cached_workflows=0,
+        )
+        await running.enter_async_context(orchestrator)
+        for channel in Channel:
+            worker = Worker(client, task_queue=f"channel-{channel}", activities=[activities.send])
+            await running.enter_async_context(worker)
+        yield World(environment, activities, queue)
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    async with asyncio.timeout(30):
+        while not condition():
+            await asyncio.sleep(0.02)

@@ -1,74 +1,14 @@
 """The story of one notification, in every turn it can take; time is skipped, activities are fakes."""
 
-import asyncio
-import uuid
-from collections.abc import AsyncIterator, Callable
-from contextlib import AsyncExitStack
-from datetime import datetime, timedelta
-from typing import Any
+from datetime import timedelta
 
 import pytest
-from temporalio.client import WorkflowHandle, WorkflowUpdateFailedError
-from temporalio.testing import WorkflowEnvironment
-from temporalio.worker import Worker
+from temporalio.client import WorkflowUpdateFailedError
 
 from notifications.statuses import Channel, MessageStatus, RoutingMode
-from tests.support.workflows import FakeActivities, FakeLedger, accepted, failed, stuck, transient
+from tests.support.workflows import HOUR, World, accepted, failed, stuck, transient, until
 from workflows.commands import RerouteCommand, RetryCommand, SkipCommand
-from workflows.notification import NotificationInput, NotificationWorkflow
-
-HOUR = timedelta(hours=1)
-Handle = WorkflowHandle[Any, Any]
-
-
-class World:
-    """The workers of this module, and the clock; each workflow task replays its history from the start."""
-
-    def __init__(self, environment: WorkflowEnvironment, activities: FakeActivities, queue: str) -> None:
-        self.environment = environment
-        self._activities = activities
-        self._queue = queue
-
-    async def now(self) -> datetime:
-        return await self.environment.get_current_time()
-
-    async def ledger(self, *channels: Channel, **options: Any) -> FakeLedger:
-        ledger = FakeLedger(*channels, now=await self.now(), clock=self.now, **options)
-        self._activities.ledgers[ledger.id] = ledger
-        return ledger
-
-    async def start(self, ledger: FakeLedger) -> Handle:
-        return await self.environment.client.start_workflow(
-            NotificationWorkflow.run,
-            NotificationInput(str(ledger.id)),
-            id=f"notification-{ledger.id}",
-            task_queue=self._queue,
-            run_timeout=30 * 24 * HOUR,
-        )
-
-
-@pytest.fixture(scope="module")
-async def world(time_skipping: WorkflowEnvironment) -> AsyncIterator[World]:
-    client, activities, queue = time_skipping.client, FakeActivities(), f"test-{uuid.uuid4()}"
-    async with AsyncExitStack() as running:
-        orchestrator = Worker(
-            client,
-            task_queue=queue,
-            workflows=[NotificationWorkflow],
-            activities=activities.planning,
-            max_cached_workflows=0,
-        )
-        await running.enter_async_context(orchestrator)
-        for channel in Channel:
-            worker = Worker(client, task_queue=f"channel-{channel}", activities=[activities.send])
-            await running.enter_async_context(worker)
-        yield World(time_skipping, activities, queue)
-
-
-async def until(condition: Callable[[], bool]) -> None:
-    async with asyncio.timeout(30):
-        while not condition():
-            await asyncio.sleep(0.02)
+from workflows.notification import NotificationWorkflow
 
 
 async def test_all_channels_are_sent_in_parallel(world: World):
