@@ -3,6 +3,7 @@
 from notifications.tables.catalogue import CatalogueEntry, CatalogueRevision, CatalogueVersion, Category
 from notifications.tables.events import Cancellation, Notification, Plan, RejectedEvent
 from notifications.tables.ledger import Attempt, Message, OutboxEntry
+from notifications.tables.providers import ProviderState, ReceiptRecord
 from notifications.tables.recipients import Device, Preference, Recipient, Suppression
 
 __all__ = [
@@ -18,6 +19,8 @@ __all__ = [
     "OutboxEntry",
     "Plan",
     "Preference",
+    "ProviderState",
+    "ReceiptRecord",
     "Recipient",
     "RejectedEvent",
     "Suppression",
