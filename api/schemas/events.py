@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from api.schemas.notifications import NotificationDetail
 from notifications.explanations import NOT_SEEN, REJECTED
+from notifications.queries.views import RejectedState
 from notifications.tables import RejectedEvent
 
 EVENT_EXAMPLE: dict[str, Any] = {
@@ -52,6 +53,11 @@ _REJECTED: dict[str, Any] = {
     "partition": 0,
     "offset": 4711,
     "rejected_at": "2026-11-22T10:15:00Z",
+    "state": "open",
+    "replayed_at": None,
+    "replayed_as": None,
+    "given_up_at": None,
+    "given_up_by": None,
 }
 
 
@@ -128,10 +134,16 @@ class RejectedView(BaseModel):
     partition: int
     offset: int
     rejected_at: datetime
+    state: RejectedState = Field(description="`open` until it is replayed or given up; only then it may be deleted.")
+    replayed_at: datetime | None
+    replayed_as: str | None = Field(description="The id of the event that took its place.")
+    given_up_at: datetime | None
+    given_up_by: str | None
 
     @classmethod
     def of(cls, row: RejectedEvent) -> "RejectedView":
-        return cls.model_validate(row.model_dump(include=set(cls.model_fields)))
+        shown = row.model_dump(include=set(cls.model_fields))
+        return cls.model_validate(shown | {"state": RejectedState.of(row)})
 
 
 class EventState(StrEnum):

@@ -48,6 +48,7 @@ def upgrade() -> None:
     )
     op.add_column("rejected_events", sa.Column("replayed_at", sa.DateTime(timezone=True), nullable=True))
     op.add_column("rejected_events", sa.Column("replayed_as", sa.String(), nullable=True))
+    op.add_column("rejected_events", sa.Column("replayed_source", sa.String(), nullable=True))
     op.add_column("rejected_events", sa.Column("given_up_at", sa.DateTime(timezone=True), nullable=True))
     op.add_column("rejected_events", sa.Column("given_up_by", sa.String(), nullable=True))
 
@@ -55,6 +56,7 @@ def upgrade() -> None:
 def downgrade() -> None:
     op.drop_column("rejected_events", "given_up_by")
     op.drop_column("rejected_events", "given_up_at")
+    op.drop_column("rejected_events", "replayed_source")
     op.drop_column("rejected_events", "replayed_as")
     op.drop_column("rejected_events", "replayed_at")
     op.drop_index("receipts_unmatched", table_name="receipts", postgresql_where=sa.text("matched_at IS NULL"))

@@ -2,10 +2,12 @@
 
 from notifications.events.cloudevents import MAX_RECORD_BYTES, CloudEvent, Record, identify, parse
 from notifications.events.intent import CancelCommand, DefinitionIndex, Intent, Interpreter, NewNotification
+from notifications.events.mending import REPLAY_OF, mended, place_of
 from notifications.events.rejection import RejectedError, RejectReason
 
 __all__ = [
     "MAX_RECORD_BYTES",
+    "REPLAY_OF",
     "CancelCommand",
     "CloudEvent",
     "DefinitionIndex",
@@ -16,5 +18,7 @@ __all__ = [
     "RejectReason",
     "RejectedError",
     "identify",
+    "mended",
     "parse",
+    "place_of",
 ]

@@ -70,11 +70,26 @@ def parse(record: Record) -> CloudEvent:
         raise RejectedError(
             RejectReason.TOO_LARGE, f"the record has {record.size} bytes; at most {MAX_RECORD_BYTES} are taken"
         )
-    given, data = _binary(record) if _is_binary(record) else _structured(record)
-    return _event(check_attributes(given), data)
+    return _event(*_read(record))
 
 
-def _event(attributes: Attributes, data: Any) -> CloudEvent:
+def as_document(record: Record) -> dict[str, Any]:
+    """The record in structured mode, unchecked: what a person may mend.
+
+    Raises:
+        RejectedError: it cannot be read at all.
+
+    """
+    given, data = _read(record)
+    return {**given, "data": data}
+
+
+def _read(record: Record) -> tuple[Mapping[str, Any], Any]:
+    return _binary(record) if _is_binary(record) else _structured(record)
+
+
+def _event(given: Mapping[str, Any], data: Any) -> CloudEvent:
+    attributes = check_attributes(given)
     texts = {name: value for name, value in attributes.items() if isinstance(value, str)}
     event = CloudEvent(
         id=texts["id"],

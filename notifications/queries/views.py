@@ -5,6 +5,7 @@ Pages go by key, newest first: `before` is the key of the last row of the page b
 
 from dataclasses import dataclass
 from datetime import datetime
+from enum import StrEnum
 from typing import Any
 from uuid import UUID
 
@@ -125,8 +126,30 @@ async def rejections_of(session: AsyncSession, event_id: str, source: str | None
     return await _newest_rejected(session, query, MAX_REJECTIONS)
 
 
+class RejectedState(StrEnum):
+    """What somebody has made of a rejected event."""
+
+    OPEN = "open"
+    REPLAYED = "replayed"
+    GIVEN_UP = "given_up"
+
+    @classmethod
+    def of(cls, row: RejectedEvent) -> "RejectedState":
+        if row.replayed_at is not None:
+            return cls.REPLAYED
+        return cls.GIVEN_UP if row.given_up_at is not None else cls.OPEN
+
+
+def _in_state(state: RejectedState) -> list[Any]:
+    replayed, given_up = col(RejectedEvent.replayed_at), col(RejectedEvent.given_up_at)
+    if state is RejectedState.REPLAYED:
+        return [replayed.is_not(None)]
+    return [replayed.is_(None), given_up.is_(None) if state is RejectedState.OPEN else given_up.is_not(None)]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RejectedFilter:
+    state: RejectedState | None = None
     reason: str | None = None
     source: str | None = None
     topic: str | None = None
@@ -136,6 +159,8 @@ class RejectedFilter:
     def conditions(self) -> list[Any]:
         exact = {"reason": self.reason, "source": self.source, "topic": self.topic}
         found: list[Any] = [getattr(RejectedEvent, name) == value for name, value in exact.items() if value is not None]
+        if self.state is not None:
+            found += _in_state(self.state)
         if self.rejected_since is not None:
             found.append(col(RejectedEvent.rejected_at) >= self.rejected_since)
         if self.rejected_until is not None:

@@ -106,6 +106,7 @@ class RejectedEvent(SQLModel, table=True):
     detail: str  # what is wrong and how to mend it
     rejected_at: datetime = timestamp(default_now=True)
     replayed_at: datetime | None = timestamp()  # a mended record that names this one was produced
-    replayed_as: str | None = None  # that event's id
+    replayed_as: str | None = None  # that event's id, settled before it is produced
+    replayed_source: str | None = None
     given_up_at: datetime | None = timestamp()  # somebody decided that it will not be replayed
     given_up_by: str | None = None
