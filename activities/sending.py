@@ -88,14 +88,14 @@ class SendingActivities:
             ApplicationError: retryable; `next_retry_delay` says when.
 
         """
-        provider = self._providers[request.channel][0]
-        claim, claim_begun = await self._claim(request, provider)
+        claim, claim_begun = await self._claim(request)
         metrics.CLAIMS.labels(claim.channel, claim.verdict).inc()
         structlog.contextvars.bind_contextvars(
             notification_id=str(claim.origin_id), seq=claim.seq, attempt=claim.attempt, channel=str(claim.channel)
         )
         if claim.verdict is not Verdict.CLAIMED:
             return _not_claimed(claim)
+        provider = next(each for each in self._providers[request.channel] if each.name == claim.provider)
         # Whatever calls this activity off, a begun call ends and what came of it is written down.
         delivery = asyncio.ensure_future(self._deliver(claim, provider, claim_begun, stick=request.stick))
         try:
@@ -103,13 +103,16 @@ class SendingActivities:
         except asyncio.CancelledError:
             return await delivery
 
-    async def _claim(self, request: SendRequest, provider: Provider) -> tuple[Claim, float]:
+    async def _claim(self, request: SendRequest) -> tuple[Claim, float]:
         """Claim, again where the answer was lost: the same try may go on with a claim of its own, its call not begun.
 
         Returns the claim and the monotonic instant from which its age counts.
         """
         scheduled_at = activity.info().current_attempt_scheduled_time
-        wanted = Try(request.origin_id, request.seq, request.round, scheduled_at, provider.name, request.stick)
+        first, *others = (provider.name for provider in self._providers[request.channel])
+        wanted = Try(
+            request.origin_id, request.seq, request.round, scheduled_at, first, request.stick, others=tuple(others)
+        )
 
         async def claim() -> tuple[Claim, float]:
             begun = time.monotonic()
@@ -232,4 +235,6 @@ def _last_moment() -> datetime:
 def _not_claimed(claim: Claim) -> SendResult:
     if claim.verdict is Verdict.SUPERSEDED:
         raise again("Superseded", "another try holds this message", timedelta(seconds=5))
+    if claim.verdict is Verdict.PROVIDER_PAUSED:
+        raise again("ProviderPaused", f"{claim.waits_for} is paused by an operator", claim.hold)
     return SendResult(claim.status, claim.round, claim.reason, claim.stuck_reason, due_at=claim.due_at)

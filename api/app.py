@@ -24,7 +24,7 @@ from api.problems import (
     problem_table,
 )
 from api.reference import render_reference
-from api.routes import events, health, messages, notifications, recipients, rejected_events, suppressions
+from api.routes import events, health, messages, notifications, providers, recipients, rejected_events, suppressions
 from notifications.settings import Settings
 
 OpenContext = Callable[[Settings], AbstractAsyncContextManager[ApiContext]]
@@ -40,7 +40,7 @@ Every error is a problem document (RFC 9457):
 def _v1() -> APIRouter:
     everywhere = problem_responses(UNAUTHORIZED, TOO_LARGE, ENCODED_BODY, REQUEST_TIMEOUT, INTERNAL, UNAVAILABLE)
     router = APIRouter(prefix=PROTECTED, dependencies=[DocumentedToken], responses=everywhere)
-    for routes in (events, notifications, messages, recipients, suppressions, rejected_events):
+    for routes in (events, notifications, messages, recipients, suppressions, rejected_events, providers):
         router.include_router(routes.router)
     return router
 

@@ -78,6 +78,13 @@ REASONS: Mapping[str, str] = {
     "answer_lost": "the provider was called and its answer was lost",
     "expired": "it expired before it could be delivered",
     "cancelled": "it was cancelled",
+    "provider_paused": "an operator paused its provider",
+}
+HOLDS: Mapping[str, str] = {
+    "provider_paused": (
+        "It waits: an operator paused its provider. It goes on within 5 minutes of "
+        "`python -m tidings providers resume NAME`."
+    ),
 }
 WAITS_FOR_TURN = "It waits for its turn: an earlier channel is tried first."
 
@@ -112,6 +119,8 @@ def explain_message(status: MessageStatus, reason: str | None, stuck_reason: str
         return f"It is stuck: {explain_reason(stuck_reason)}. {STUCK_ADVICE}"
     if status is MessageStatus.PENDING and not has_turn:
         return WAITS_FOR_TURN
+    if status is MessageStatus.PENDING and reason is not None and reason in HOLDS:
+        return HOLDS[reason]
     if status is MessageStatus.SKIPPED:
         return explain_skip(reason)
     sentence = MESSAGE_STATUSES[status]

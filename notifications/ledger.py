@@ -5,82 +5,22 @@ while a provider is called.
 """
 
 from collections import OrderedDict
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from enum import StrEnum
 from uuid import UUID
 
-from sqlalchemy import RowMapping
 from sqlmodel.ext.asyncio.session import AsyncSession
 
+from notifications.claims import Claim, Try, Verdict, claim_of
 from notifications.database import Sessions, execute, transaction
 from notifications.queries import ledger as sql
-from notifications.statuses import AttemptOutcome, Channel, DuplicatePolicy, MessageStatus, NotificationType, SkipReason
+from notifications.queries.claim import CLAIM
+from notifications.statuses import AttemptOutcome, MessageStatus, SkipReason
+
+__all__ = ["Claim", "Ledger", "MessageAnswer", "Recorded", "Result", "Try", "Verdict"]
 
 _REMEMBERED_CLAIMS = 10_000  # more than a process can have in flight
-
-
-@dataclass(frozen=True, slots=True)
-class Try:
-    """One try at a message: (`round`, `scheduled_at`) is the fence; only a higher pair takes a row over.
-
-    `scheduled_at` is the activity's `current_attempt_scheduled_time`. `stick` is false where a fallback has another
-    channel left: what would become stuck ends as failed then. `provider` is the first that will be called.
-    """
-
-    origin_id: UUID
-    seq: int
-    round: int
-    scheduled_at: datetime
-    provider: str
-    stick: bool = True
-
-
-class Verdict(StrEnum):
-    """What a claim found."""
-
-    CLAIMED = "claimed"  # the call may begin
-    FINAL = "final"  # ended already
-    OUTDATED = "outdated"  # the round was raised since
-    SUPERSEDED = "superseded"  # a higher try holds or held it
-    STUCK = "stuck"  # waits for an operator
-    NOT_DUE = "not_due"  # outside its window; `due_at` says when
-    ENDED = "ended"  # this claim ended it: `status` and `reason` say how
-
-
-@dataclass(frozen=True, slots=True)
-class Claim:
-    """A row as the claim left it."""
-
-    origin_id: UUID
-    seq: int
-    verdict: Verdict
-    status: MessageStatus
-    reason: str | None
-    stuck_reason: str | None
-    round: int
-    attempt: int
-    failures: int
-    due_at: datetime | None
-    plan_version: int
-    type: NotificationType
-    category: str
-    channel: Channel
-    definition: str
-    definition_version: int
-    recipient_id: str | None
-    address: str | None
-    device_id: str | None
-    locale: str
-    duplicates: DuplicatePolicy
-    expires_at: datetime
-    scheduled_at: datetime  # the try's; `release` gives back only what this try holds
-
-    @property
-    def held(self) -> tuple[int, datetime, int]:
-        """What tells this hold on the row from every other."""
-        return self.round, self.scheduled_at, self.attempt
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,13 +82,13 @@ class Ledger:
                 seqs="seq",
                 rounds="round",
                 scheduled="scheduled_at",
-                providers="provider",
+                providers="providers",
                 sticks="stick",
             ),
         }
         async with transaction(self._sessions) as session:
-            rows = (await execute(session, sql.CLAIM, parameters)).mappings().all()
-        return [self._give(_claim(row)) for row in rows]
+            rows = (await execute(session, CLAIM, parameters)).mappings().all()
+        return [self._give(claim_of(row)) for row in rows]
 
     def _give(self, claim: Claim) -> Claim:
         """Hand a claim out once: whoever had it may have begun the call, so the same try again sends nothing.
@@ -284,17 +224,3 @@ class Ledger:
 
 def _columns(rows: Sequence[object], **fields: str) -> dict[str, list[object]]:
     return {name: [getattr(row, field) for row in rows] for name, field in fields.items()}
-
-
-_PASSING = {Verdict.CLAIMED, Verdict.FINAL, Verdict.OUTDATED, Verdict.SUPERSEDED, Verdict.STUCK, Verdict.NOT_DUE}
-
-
-def _claim(row: RowMapping | Mapping[str, object]) -> Claim:
-    values = dict(row)
-    verdict = values["verdict"]
-    values["verdict"] = Verdict(str(verdict)) if verdict in _PASSING else Verdict.ENDED
-    values["status"] = MessageStatus(str(values["status"]))
-    values["type"] = NotificationType(str(values["type"]))
-    values["channel"] = Channel(str(values["channel"]))
-    values["duplicates"] = DuplicatePolicy(str(values["duplicates"]))
-    return Claim(**values)

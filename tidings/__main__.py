@@ -22,6 +22,7 @@ COMMANDS = {
     "send": ("tidings.send", "send", "Send an event to Kafka."),
     "test-send": ("tidings.test_send", "test_send", "Send one message of a definition to an address."),
     "explain": ("tidings.explain", "explain", "Say what became of an event."),
+    "providers": ("tidings.providers", "providers", "Show, pause and resume provider accounts."),
     "replay": ("tidings.replay", "replay", "List, replay or give up rejected events."),
     "doctor": ("tidings.doctor", "doctor", "Check everything that Tidings depends on."),
 }

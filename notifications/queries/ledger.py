@@ -4,99 +4,10 @@ Every statement that changes a status inserts the outcome into the outbox itself
 other. A row is read under its lock in the CTE that decides: a value from the statement's snapshot could be stale.
 """
 
+from notifications.queries.claim import OUTBOX, UNTRIED
 from notifications.statuses import RANKS, MessageStatus
 
 _RANK = "CASE {0} " + " ".join(f"WHEN '{status}' THEN {rank}" for status, rank in RANKS.items()) + " END"
-
-_OUTBOX = """
-INSERT INTO outbox (origin_id, origin_kind, seq, version, channel, provider, status, stuck, reason, attempt)
-SELECT origin_id, origin_kind, seq, version, channel, provider, status,
-       stuck_reason IS NOT NULL, coalesce(stuck_reason, reason), attempt
-"""
-
-# A row in `sending` belongs to the highest try; a pending one to a try of its own round that is not older than the
-# last. A takeover finds a call whose answer is lost: it sends again only where duplicates are allowed, the budget
-# lasts and nothing else has ended the message meanwhile.
-CLAIM = f"""
-WITH tries AS (
-    SELECT * FROM unnest(CAST(:origin_ids AS uuid[]), CAST(:seqs AS bigint[]), CAST(:rounds AS int[]),
-                         CAST(:scheduled AS timestamptz[]), CAST(:providers AS text[]), CAST(:sticks AS bool[]))
-        AS t (origin_id, seq, try_round, scheduled_at, first_provider, stick)
-), held AS (
-    SELECT m.*, t.try_round, t.scheduled_at, t.first_provider, t.stick,
-           EXISTS (SELECT FROM notifications n WHERE n.id = m.origin_id AND n.cancelled_at IS NOT NULL) AS withdrawn,
-           EXISTS (SELECT FROM suppressions s WHERE s.address_ref = m.address_ref AND s.channel = m.channel
-                   AND (s.scope = 'all' OR s.scope = m.category AND m.consent <> 'required')) AS is_suppressed,
-           CASE m.consent
-               WHEN 'required' THEN false
-               WHEN 'tidings' THEN NOT EXISTS (
-                   SELECT FROM preferences p WHERE p.recipient_id = m.recipient_id AND p.category = m.category
-                   AND p.channel = m.channel AND p.opted_in)
-               ELSE EXISTS (
-                   SELECT FROM preferences p WHERE p.recipient_id = m.recipient_id AND p.category = m.category
-                   AND p.channel = m.channel AND NOT p.opted_in)
-           END AS is_opted_out
-    FROM messages m JOIN tries t USING (origin_id, seq)
-    ORDER BY m.origin_id, m.seq
-    FOR UPDATE OF m
-), judged AS (
-    SELECT *, CASE
-        WHEN status NOT IN ('pending', 'sending') THEN 'final'
-        WHEN try_round < round THEN 'outdated'
-        WHEN status = 'sending' AND scheduled_at = try_scheduled_at AND claimed_by = :process THEN 'claimed'
-        WHEN status = 'sending' AND scheduled_at <= try_scheduled_at THEN 'superseded'
-        WHEN status = 'pending' AND scheduled_at < try_scheduled_at THEN 'superseded'
-        WHEN stuck_reason IS NOT NULL THEN 'stuck'
-        WHEN status = 'sending' AND (duplicates = 'at_most_once' OR withdrawn OR expires_at <= now()
-                                     OR is_suppressed OR is_opted_out) THEN 'lost'
-        WHEN status = 'sending' AND now() > budget_since + retry_for THEN
-            CASE WHEN stick THEN 'exhausted' ELSE 'failed' END
-        WHEN withdrawn THEN 'cancelled'
-        WHEN expires_at <= now() THEN CASE WHEN attempt > 0 THEN 'failed' ELSE 'expired' END
-        WHEN is_suppressed THEN 'suppressed'
-        WHEN is_opted_out THEN 'opted_out'
-        WHEN not_before > now() THEN 'not_due'
-        ELSE 'claimed'
-    END AS verdict
-    FROM held
-), changed AS (
-    UPDATE messages m SET
-        status = CASE verdict
-            WHEN 'claimed' THEN 'sending' WHEN 'lost' THEN 'unknown' WHEN 'exhausted' THEN 'pending'
-            WHEN 'not_due' THEN 'pending' WHEN 'failed' THEN 'failed' WHEN 'cancelled' THEN 'cancelled'
-            ELSE 'skipped' END,
-        reason = CASE verdict
-            WHEN 'claimed' THEN m.reason WHEN 'not_due' THEN m.reason
-            WHEN 'failed' THEN coalesce(m.reason, 'answer_lost')
-            WHEN 'lost' THEN 'answer_lost' WHEN 'exhausted' THEN 'answer_lost' ELSE verdict END,
-        stuck_reason = CASE WHEN verdict = 'exhausted' THEN 'answer_lost' END,
-        attempt = m.attempt + CASE WHEN verdict = 'claimed'
-            AND (j.status = 'pending' OR j.scheduled_at <> j.try_scheduled_at) THEN 1 ELSE 0 END,
-        failures = m.failures + CASE WHEN verdict = 'claimed' AND j.status = 'sending'
-            AND j.scheduled_at <> j.try_scheduled_at THEN 1 ELSE 0 END,
-        budget_since = CASE WHEN verdict = 'claimed' AND j.status = 'sending'
-            AND j.scheduled_at <> j.try_scheduled_at THEN coalesce(m.budget_since, now()) ELSE m.budget_since END,
-        try_scheduled_at = CASE WHEN verdict = 'claimed' THEN j.scheduled_at ELSE m.try_scheduled_at END,
-        claimed_by = CASE WHEN verdict = 'claimed' THEN :process END,
-        claimed_at = CASE WHEN verdict = 'claimed' THEN now() ELSE m.claimed_at END,
-        due_at = CASE verdict WHEN 'not_due' THEN m.not_before WHEN 'claimed' THEN coalesce(m.due_at, now()) END,
-        provider = CASE WHEN verdict = 'claimed' THEN j.first_provider ELSE m.provider END,
-        version = m.version + CASE WHEN verdict IN ('claimed', 'not_due') THEN 0 ELSE 1 END,
-        updated_at = now()
-    FROM judged j
-    WHERE m.origin_id = j.origin_id AND m.seq = j.seq
-      AND verdict NOT IN ('final', 'outdated', 'superseded', 'stuck')
-    RETURNING m.*, j.verdict
-), told AS ({_OUTBOX} FROM changed WHERE verdict NOT IN ('claimed', 'not_due'))
-SELECT j.origin_id, j.seq, j.verdict, coalesce(c.status, j.status) AS status, coalesce(c.reason, j.reason) AS reason,
-       CASE WHEN c.origin_id IS NULL THEN j.stuck_reason ELSE c.stuck_reason END AS stuck_reason,
-       j.round, coalesce(c.attempt, j.attempt) AS attempt, coalesce(c.failures, j.failures) AS failures,
-       coalesce(c.due_at, j.due_at) AS due_at, j.plan_version, j.type, j.category, j.channel, j.definition,
-       j.definition_version, j.recipient_id, j.address, j.device_id, j.locale, j.duplicates, j.expires_at,
-       j.scheduled_at
-FROM judged j LEFT JOIN changed c USING (origin_id, seq)
-ORDER BY j.origin_id, j.seq
-"""
 
 # Acceptance applies whenever it raises the status; every other outcome only to the attempt that is current. Transient
 # errors and lost answers use up the round's budget; spent, or with a wait beyond 15 min or expiry, the message is
@@ -158,7 +69,7 @@ WITH results AS (
     FROM judged j
     WHERE m.origin_id = j.origin_id AND m.seq = j.seq AND verdict IS NOT NULL
     RETURNING m.*, j.verdict
-), told AS ({_OUTBOX} FROM changed WHERE verdict <> 'pending'
+), told AS ({OUTBOX} FROM changed WHERE verdict <> 'pending'
 ), tried AS (
     UPDATE notifications n SET tried_at = now()
     WHERE n.id IN (
@@ -166,8 +77,7 @@ WITH results AS (
         WHERE u.id = ANY (CAST(:origin_ids AS uuid[])) AND u.tried_at IS NULL AND NOT EXISTS (
             SELECT FROM messages o WHERE o.origin_id = u.id
             AND NOT EXISTS (SELECT FROM results r WHERE r.origin_id = o.origin_id AND r.seq = o.seq)
-            AND (o.status = 'pending' AND o.attempt = 0 AND o.due_at IS NOT NULL
-                 OR o.status = 'sending' AND o.attempt = 1))
+            AND {UNTRIED})
         ORDER BY u.id FOR UPDATE)
 )
 SELECT j.origin_id, j.seq, coalesce(c.status, j.was) AS status,
@@ -218,7 +128,7 @@ WITH held AS (
     FROM held h WHERE m.origin_id = h.origin_id AND m.seq = h.seq
     RETURNING m.*
 ), told AS ("""
-    + _OUTBOX
+    + OUTBOX
     + """ FROM changed)
 SELECT origin_id, seq FROM changed
 """

@@ -17,9 +17,11 @@ class ProviderState(SQLModel, table=True):
 
     provider: str = Field(primary_key=True)
     channel: str = Field(primary_key=True)  # Channel
-    paused_at: datetime | None = timestamp()
+    paused_at: datetime | None = timestamp()  # the last pause; over once `resumed_at` is set
+    resumed_at: datetime | None = timestamp()
     paused_by: str | None = None
     pause_reason: str | None = None
+    next_look_at: datetime | None = timestamp()  # when the next of its waiting messages may look again
     failures: int = 0  # in a row, of the kind that opens the breaker
     open_until: datetime | None = timestamp()  # no call before, but for one probe after
     opened_at: datetime | None = timestamp()
