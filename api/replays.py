@@ -9,8 +9,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import structlog
-
 from api.collaborators import CatalogueSource, Publisher
 from api.event_intake import HEADERS, topic_of
 from notifications.database import Sessions, transaction
@@ -28,8 +26,6 @@ from notifications.queries import replays, views
 from notifications.queries.intake_rows import id_reused
 from notifications.queries.views import RejectedState
 from notifications.tables import RejectedEvent
-
-log = structlog.get_logger()
 
 
 class UnknownRejectedError(Exception):
@@ -82,10 +78,9 @@ class Replayer:
         prepared = await self._prepare(row, event, patch)
         await self._settle(rejected_id, prepared.event)
         key = prepared.event.partitionkey or prepared.event.recipient
-        partition, offset = await self._publisher.produce(prepared.topic, key, prepared.value, HEADERS)
+        await self._publisher.produce(prepared.topic, key, prepared.value, HEADERS)
         async with transaction(self._sessions) as session:
             await replays.mark_replayed(session, rejected_id)
-        log.info("event.replayed", rejected_id=rejected_id, topic=prepared.topic, partition=partition, offset=offset)
         return Replayed(await self._find(rejected_id), produced=True)
 
     async def give_up(self, rejected_id: int, *, by: str) -> RejectedEvent:
@@ -104,7 +99,6 @@ class Replayer:
                 message = f"rejected event {rejected_id} was replayed as {row.replayed_as}: there is nothing to give up"
                 raise ReplayRefusedError(message)
             await replays.mark_given_up(session, rejected_id, by)
-        log.info("event.given_up", rejected_id=rejected_id)
         return await self._find(rejected_id)
 
     async def _find(self, rejected_id: int) -> RejectedEvent:

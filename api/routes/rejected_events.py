@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Annotated
 
+import structlog
 from fastapi import APIRouter, Depends, Path, Query
 from pydantic import AwareDatetime
 
@@ -27,6 +28,8 @@ from bridge.producer import ProduceError
 from notifications.events import RejectedError
 from notifications.queries import views
 from notifications.queries.views import RejectedFilter, RejectedState
+
+log = structlog.get_logger()
 
 router = APIRouter(prefix="/rejected-events", tags=["events"])
 
@@ -87,6 +90,7 @@ async def replay_rejected_event(
     wanted = request or ReplayRequest()
     with _problems():
         replayed = await _replayer(context).replay(rejected_id, event=wanted.event, patch=wanted.patch)
+    log.info("event.replayed", rejected_id=rejected_id, produced=replayed.produced)
     return ReplayAnswer.of(replayed.row, produced=replayed.produced)
 
 
@@ -97,7 +101,9 @@ async def replay_rejected_event(
 )
 async def give_up_rejected_event(context: Context, rejected_id: RejectedId, request: GiveUpRequest) -> RejectedView:
     with _problems():
-        return RejectedView.of(await _replayer(context).give_up(rejected_id, by=request.by))
+        row = await _replayer(context).give_up(rejected_id, by=request.by)
+    log.info("event.given_up", rejected_id=rejected_id)
+    return RejectedView.of(row)
 
 
 def _replayer(context: ApiContext) -> Replayer:
