@@ -17,6 +17,7 @@ GIVEN_SERVERS = {
 # An account of the user's own is recognised by any of these; every other provider is the sandbox's.
 _ACCOUNTS: Mapping[str, tuple[str, ...]] = {
     "smtp": ("TIDINGS_SMTP__HOST",),
+    "sendgrid": ("TIDINGS_SENDGRID__API_KEY", "TIDINGS_SENDGRID__API_KEY_FILE"),
     "fcm": ("TIDINGS_FCM__CREDENTIALS", "TIDINGS_FCM__CREDENTIALS_FILE"),
     "twilio": ("TIDINGS_TWILIO__ACCOUNT_SID",),
     "meta": ("TIDINGS_META__PHONE_NUMBER_ID",),

@@ -48,6 +48,16 @@ class SmtpSettings(_Section):
     timeout_seconds: float = Field(20.0, gt=0)
 
 
+class SendGridSettings(_Section):
+    """`base_url` is `https://api.eu.sendgrid.com` for an account of the EU region."""
+
+    api_key: SecretStr | None = None
+    from_address: str | None = None
+    reply_to: str | None = None
+    base_url: str = "https://api.sendgrid.com"
+    timeout_seconds: float = Field(15.0, gt=0)
+
+
 class FcmSettings(_Section):
     """`credentials` is the service account's JSON (or `TIDINGS_FCM__CREDENTIALS_FILE`, its path)."""
 
@@ -72,6 +82,7 @@ class MetaSettings(_Section):
     phone_number_id: str = ""
     access_token: SecretStr | None = None
     app_secret: SecretStr | None = None
+    verify_token: SecretStr | None = None
     base_url: str = "https://graph.facebook.com/v23.0"
     timeout_seconds: float = Field(15.0, gt=0)
 
@@ -106,6 +117,7 @@ class Settings(BaseSettings):
     sms_providers: Annotated[tuple[str, ...], NoDecode] = ("twilio",)
     whatsapp_providers: Annotated[tuple[str, ...], NoDecode] = ("meta",)
     smtp: SmtpSettings = SmtpSettings()
+    sendgrid: SendGridSettings = SendGridSettings()
     fcm: FcmSettings = FcmSettings()
     twilio: TwilioSettings = TwilioSettings()
     meta: MetaSettings = MetaSettings()

@@ -5,6 +5,7 @@
 | path | is |
 |---|---|
 | `/` | the inbox page: phones and mailboxes, live, with the switches and fault knobs |
+| `/sendgrid` | SendGrid v3; the API key is in sendgrid.py |
 | `/fcm` | FCM HTTP v1; `/fcm/service-account.json` has the credentials, `/fcm/token` is the token endpoint |
 | `/twilio` | Twilio Messages; account and token are in twilio.py |
 | `/meta/v23.0` | WhatsApp Cloud API; phone number id and token are in meta.py |
@@ -23,6 +24,7 @@ Anything is accepted, except what the vendor would refuse, and these test addres
 | e-mail `full...@` | 452 4.2.2 mailbox full |
 | e-mail `greylist...@` | 450 4.7.1, the first time that the address is tried |
 | e-mail `blocked...@` | 550 5.7.1 policy (as a sender too) |
+| SendGrid from `unverified...@` | 403 not a verified sender |
 | token `dead-...` | 404 UNREGISTERED |
 | token `foreign-...` | 403 SENDER_ID_MISMATCH |
 | token `invalid-...` | 400 INVALID_ARGUMENT, naming `message.token` |

@@ -28,7 +28,7 @@ from pydantic import BaseModel, ConfigDict, Field
 Moment = Literal["before", "after"]
 Rate = Annotated[float, Field(ge=0, le=1)]
 
-PROVIDERS = ("smtp", "fcm", "twilio", "meta", "profiles")
+PROVIDERS = ("smtp", "sendgrid", "fcm", "twilio", "meta", "profiles")
 TOKEN_ENDPOINT = "oauth"  # noqa: S105 - the name of FCM's token endpoint on the board, so that it fails on its own
 FAULTABLE = (*PROVIDERS, TOKEN_ENDPOINT)
 
@@ -81,6 +81,8 @@ def check_fault(provider: str, fault: Fault) -> None:
     code = fault.error.code if fault.error is not None else None
     if provider in ("twilio", "meta") and isinstance(code, str) and not code.isdecimal():
         raise ValueError(f"error.code: {provider}'s codes are numbers")
+    if provider == "sendgrid" and code is not None:
+        raise ValueError("error.code: sendgrid has none, use error.status")
     if provider != "smtp" and fault.error is not None and fault.error.at != "rcpt":
         raise ValueError("error.at: only smtp has this")
 

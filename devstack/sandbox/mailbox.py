@@ -32,11 +32,11 @@ def read_mail(raw: bytes) -> Content:
     except (LookupError, ValueError, AttributeError, TypeError):  # broken headers raise any of these
         headers = read_headers(raw)
         text = raw.partition(b"\r\n\r\n")[2].decode("utf-8", "replace")
-        return _content({name: str(headers.get(name, "")) for name in _SHOWN_HEADERS}, text=text)
+        return mail_content({name: str(headers.get(name, "")) for name in _SHOWN_HEADERS}, text=text)
 
 
 def _read_parts(mail: EmailMessage) -> Content:
-    return _content(
+    return mail_content(
         {name: str(mail[name]) for name in _SHOWN_HEADERS if mail[name] is not None},
         text=_part(mail, "plain"),
         html=_part(mail, "html"),
@@ -45,7 +45,7 @@ def _read_parts(mail: EmailMessage) -> Content:
     )
 
 
-def _content(
+def mail_content(
     headers: dict[str, str],
     *,
     text: str | None,
@@ -53,6 +53,7 @@ def _content(
     attachments: list[dict[str, Any]] | None = None,
     all_headers: list[list[str]] | None = None,
 ) -> Content:
+    """The form in which the inbox keeps a mail; `headers` by name."""
     shown = {name.lower().replace("-", "_"): headers.get(name) for name in _SHOWN_HEADERS}
     listed = all_headers if all_headers is not None else [[name, value] for name, value in headers.items()]
     return {**shown, "text": text, "html": html, "attachments": attachments or [], "headers": listed}

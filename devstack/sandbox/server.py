@@ -16,10 +16,11 @@ from devstack.sandbox.inbox import Inbox
 from devstack.sandbox.meta import VERSION, Meta, MetaPhoneNumber
 from devstack.sandbox.page import Page
 from devstack.sandbox.profiles import Profiles
+from devstack.sandbox.sendgrid import SendGrid, SendGridScopes
 from devstack.sandbox.smtp import SmtpServer
 from devstack.sandbox.twilio import Twilio, TwilioAccount
 
-_MAX_REQUEST_BYTES = 4 * 2**20
+_MAX_REQUEST_BYTES = 32 * 2**20  # beyond the 30 MB of SendGrid, which says itself what is too large
 
 
 @dataclass(kw_only=True)
@@ -90,6 +91,9 @@ class Sandbox:
         app.router.add_post(TOKEN_PATH, gate.guard(TokenEndpoint(self._account)))
         app.router.add_get("/fcm/service-account.json", self._service_account)
         app.router.add_post("/fcm/v1/projects/{project}/messages:send", gate.guard(Fcm(self.inbox, self._account)))
+        sendgrid = SendGrid(self.inbox)
+        app.router.add_post("/sendgrid/v3/mail/send", gate.guard(sendgrid))
+        app.router.add_get("/sendgrid/v3/scopes", gate.guard(SendGridScopes(sendgrid)))
         twilio = Twilio(self.inbox)
         account = "/twilio/2010-04-01/Accounts/{sid}"
         app.router.add_post(f"{account}/Messages.json", gate.guard(twilio))

@@ -103,11 +103,17 @@ class DeliveryError(Exception):
 
 
 class TransientDeliveryError(DeliveryError):
-    """Definitely not accepted, worth another try, after `retry_after` if the provider named a time."""
+    """Definitely not accepted, worth another try, after `retry_after` if the provider named a time.
 
-    def __init__(self, code: str, detail: str = "", *, retry_after: timedelta | None = None) -> None:
+    `outage` says that the provider could not be reached, and not that it refused this message for now.
+    """
+
+    def __init__(
+        self, code: str, detail: str = "", *, retry_after: timedelta | None = None, outage: bool = False
+    ) -> None:
         super().__init__(code, detail)
         self.retry_after = retry_after
+        self.outage = outage
 
 
 class PermanentDeliveryError(DeliveryError):
@@ -126,7 +132,7 @@ class UnknownOutcome(DeliveryError):  # noqa: N818 - not an error of the provide
 class Provider(Protocol):
     """One vendor account for one channel. One instance per process; safe for concurrent sends."""
 
-    name: str  # as in settings: smtp, fcm, twilio, meta
+    name: str  # as in settings: smtp, sendgrid, fcm, twilio, meta
     channel: Channel
 
     async def send(self, message: OutgoingMessage, *, idempotency_key: UUID, deadline: float) -> Receipt:

@@ -18,15 +18,17 @@ from notifications.providers.base import (
     Receipt,
     TransientDeliveryError,
 )
+from notifications.providers.email.sendgrid import SendGridProvider
 from notifications.providers.email.smtp import SmtpProvider
 from notifications.providers.http import HttpClient
 from notifications.providers.push.fcm import FcmProvider
 from notifications.providers.sms.twilio import TwilioProvider
 from notifications.providers.whatsapp.meta import MetaProvider
-from notifications.settings import FcmSettings, MetaSettings, Settings, SmtpSettings, TwilioSettings
+from notifications.settings import FcmSettings, MetaSettings, SendGridSettings, Settings, SmtpSettings, TwilioSettings
 from notifications.statuses import Channel
 
 # The accounts that devstack/sandbox/ has; everybody may know them.
+SANDBOX_API_KEY = "SG.sandbox.sendgrid-key"
 SANDBOX_ACCOUNT_SID = "AC" + "5a" * 16
 SANDBOX_AUTH_TOKEN = "sandbox-twilio-token"  # noqa: S105 - see above
 SANDBOX_FROM_NUMBER = "+15005550006"
@@ -132,6 +134,7 @@ def _is_real(name: str, settings: Settings, sandbox_url: str) -> bool:
         at_sandbox = (given.host, given.port) == (urlsplit(sandbox_url).hostname, settings.dev_sandbox_smtp_port)
         return "host" in given.model_fields_set and not at_sandbox
     account, base_url = {
+        "sendgrid": (settings.sendgrid.api_key, settings.sendgrid.base_url),
         "fcm": (settings.fcm.credentials, settings.fcm.base_url),
         "twilio": (settings.twilio.account_sid, settings.twilio.base_url),
         "meta": (settings.meta.phone_number_id, settings.meta.base_url),
@@ -143,6 +146,19 @@ def _smtp(settings: Settings, sandbox_url: str) -> Provider:
     given = {"from_address": settings.smtp.from_address, "timeout_seconds": settings.smtp.timeout_seconds}
     host, port = urlsplit(sandbox_url).hostname or "127.0.0.1", settings.dev_sandbox_smtp_port
     return SmtpProvider(SmtpSettings(host=host, port=port, tls="none", reply_to=settings.smtp.reply_to, **given))
+
+
+def _sendgrid(settings: Settings, sandbox_url: str) -> Provider:
+    given = settings.sendgrid
+    return SendGridProvider(
+        SendGridSettings(
+            api_key=SecretStr(SANDBOX_API_KEY),
+            from_address=given.from_address or settings.smtp.from_address,
+            reply_to=given.reply_to,
+            base_url=f"{sandbox_url}/sendgrid",
+            timeout_seconds=given.timeout_seconds,
+        )
+    )
 
 
 def _twilio(settings: Settings, sandbox_url: str) -> Provider:
@@ -173,6 +189,7 @@ def _meta(settings: Settings, sandbox_url: str) -> Provider:
 
 _SANDBOX: Mapping[str, Callable[[Settings, str], Provider]] = {
     "smtp": _smtp,
+    "sendgrid": _sendgrid,
     "fcm": lambda settings, url: SandboxFcm(f"{url}/fcm", settings.fcm.timeout_seconds),
     "twilio": _twilio,
     "meta": _meta,

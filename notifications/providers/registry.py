@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable, Mapping
 
 from notifications.providers.base import Provider
 from notifications.providers.development import for_development
+from notifications.providers.email.sendgrid import SendGridProvider
 from notifications.providers.email.smtp import SmtpProvider
 from notifications.providers.push.fcm import FcmProvider
 from notifications.providers.sms.twilio import TwilioProvider
@@ -12,7 +13,10 @@ from notifications.settings import Settings, SettingsError
 from notifications.statuses import Channel
 
 PROVIDERS: Mapping[Channel, Mapping[str, Callable[[Settings], Provider]]] = {
-    Channel.EMAIL: {"smtp": lambda settings: SmtpProvider(settings.smtp)},
+    Channel.EMAIL: {
+        "smtp": lambda settings: SmtpProvider(settings.smtp),
+        "sendgrid": lambda settings: SendGridProvider(settings.sendgrid),
+    },
     Channel.PUSH: {"fcm": lambda settings: FcmProvider(settings.fcm)},
     Channel.SMS: {"twilio": lambda settings: TwilioProvider(settings.twilio)},
     Channel.WHATSAPP: {"meta": lambda settings: MetaProvider(settings.meta)},

@@ -12,6 +12,7 @@ import aiohttp
 import pytest
 
 from devstack.sandbox import meta as sandbox_meta
+from devstack.sandbox import sendgrid as sandbox_sendgrid
 from devstack.sandbox import twilio as sandbox_twilio
 from devstack.sandbox.server import Sandbox, SandboxOptions
 from notifications.ids import message_id
@@ -30,16 +31,17 @@ from notifications.providers.base import (
     UnknownOutcome,
     WhatsAppContent,
 )
-from notifications.providers.registry import build_providers
+from notifications.providers.registry import PROVIDERS, build_providers
 from notifications.settings import Settings
 from notifications.statuses import Channel
 
-VENDORS = {Channel.EMAIL: "smtp", Channel.PUSH: "fcm", Channel.SMS: "twilio", Channel.WHATSAPP: "meta"}
+CHANNELS = {name: channel for channel, names in PROVIDERS.items() for name in names}
 ADDRESSES = {
-    Channel.EMAIL: "Ana.Müller@münchen.example",
-    Channel.PUSH: "device-token-1",
-    Channel.SMS: "+4915112345678",
-    Channel.WHATSAPP: "+4915112345678",
+    "smtp": "Ana.Müller@münchen.example",
+    "sendgrid": "Ana.Mueller@münchen.example",
+    "fcm": "device-token-1",
+    "twilio": "+4915112345678",
+    "meta": "+4915112345678",
 }
 CONTENTS: dict[Channel, Content] = {
     Channel.EMAIL: EmailContent("Zahlung über 49,90 €", "<p>Danke</p>", "Danke", headers={"X-Campaign": "none"}),
@@ -53,7 +55,6 @@ CONTENTS: dict[Channel, Content] = {
 class Stand:
     """A provider, its sandbox, and an origin of this test's own."""
 
-    channel: Channel
     provider: Provider
     sandbox: Sandbox
     origin: UUID = field(default_factory=uuid4)
@@ -64,12 +65,16 @@ class Stand:
             seq=1,
             attempt=1,
             channel=self.channel,
-            address=address or ADDRESSES[self.channel],
+            address=address or ADDRESSES[self.provider.name],
             recipient_name="Ana Müller",
             content=content or CONTENTS[self.channel],
             ttl=timedelta(minutes=5),
         )
         return await self.provider.send(message, idempotency_key=self.key, deadline=time.monotonic() + seconds)
+
+    @property
+    def channel(self) -> Channel:
+        return self.provider.channel
 
     @property
     def key(self) -> UUID:
@@ -81,7 +86,7 @@ class Stand:
             return json.loads(await answer.text() or "null")
 
     async def fault(self, **document: Any) -> None:
-        await self.api("PUT", f"/api/faults/{VENDORS[self.channel]}", json=document)
+        await self.api("PUT", f"/api/faults/{self.provider.name}", json=document)
 
     async def arrived(self) -> list[dict[str, Any]]:
         answer = await self.api("GET", "/api/inbox", params={"key": str(self.key)})
@@ -96,17 +101,24 @@ async def sandbox() -> AsyncIterator[Sandbox]:
     await started.stop()
 
 
-@pytest.fixture(params=Channel)
+def sandbox_provider(name: str, sandbox: Sandbox) -> Provider:
+    channel = CHANNELS[name]
+    where = {"dev_sandbox_url": sandbox.http_url, "dev_sandbox_smtp_port": sandbox.smtp_port}
+    (provider,) = build_providers(Settings(**where, **{f"{channel}_providers": (name,)}), [channel])[channel]
+    return provider
+
+
+@pytest.fixture(params=CHANNELS)
 async def stand(request: pytest.FixtureRequest, sandbox: Sandbox) -> AsyncIterator[Stand]:
-    settings = Settings(dev_sandbox_url=sandbox.http_url, dev_sandbox_smtp_port=sandbox.smtp_port)
-    (provider,) = build_providers(settings, [request.param])[request.param]
-    made = Stand(request.param, provider, sandbox)
+    provider = sandbox_provider(request.param, sandbox)
+    made = Stand(provider, sandbox)
     yield made
     await provider.close()
     await made.api("DELETE", "/api/faults")
 
 
 def test_the_accounts_are_those_of_the_sandbox():
+    assert development.SANDBOX_API_KEY == sandbox_sendgrid.API_KEY
     assert development.SANDBOX_ACCOUNT_SID == sandbox_twilio.ACCOUNT_SID
     assert development.SANDBOX_AUTH_TOKEN == sandbox_twilio.AUTH_TOKEN
     assert development.SANDBOX_FROM_NUMBER == sandbox_twilio.FROM_NUMBER
@@ -117,9 +129,9 @@ def test_the_accounts_are_those_of_the_sandbox():
 async def test_what_is_accepted_arrives_once_with_key_and_correlation(stand):
     receipt = await stand.send()
     (entry,) = await stand.arrived()
-    assert entry["provider"] == VENDORS[stand.channel]
+    assert entry["provider"] == stand.provider.name
     assert entry["correlation"] == f"{stand.origin}.1.1"
-    if stand.channel is Channel.EMAIL:
+    if stand.provider.name == "smtp":
         assert receipt.provider_message_id == f"{stand.key}@localhost.localdomain"
     else:
         assert entry["provider_message_id"] == receipt.provider_message_id
@@ -141,7 +153,7 @@ async def test_a_throttle_says_when_to_come_back(stand, format_):
     with pytest.raises(TransientDeliveryError) as caught:
         await stand.send()
     assert await stand.arrived() == []
-    if stand.channel is not Channel.EMAIL:
+    if stand.provider.name != "smtp":
         assert timedelta(seconds=30) < caught.value.retry_after <= timedelta(seconds=40)
 
 
@@ -150,7 +162,7 @@ async def test_a_throttle_says_when_to_come_back(stand, format_):
 async def test_a_lost_answer_is_unknown_or_known_not_to_have_arrived(stand, how, moment):
     await stand.fault(**{how: moment})
     # What SMTP loses before the text is not accepted; HTTP cannot tell.
-    known = stand.channel is Channel.EMAIL and moment == "before"
+    known = stand.provider.name == "smtp" and moment == "before"
     with pytest.raises((UnknownOutcome, TransientDeliveryError)) as caught:
         await stand.send(seconds=0.5)
     if not known:
@@ -161,11 +173,11 @@ async def test_a_lost_answer_is_unknown_or_known_not_to_have_arrived(stand, how,
 
 
 async def test_a_vendor_that_is_switched_off_is_tried_again(stand):
-    await stand.api("PUT", f"/api/providers/{VENDORS[stand.channel]}", json={"enabled": False})
+    await stand.api("PUT", f"/api/providers/{stand.provider.name}", json={"enabled": False})
     with pytest.raises((TransientDeliveryError, UnknownOutcome)):
         await stand.send()
     assert await stand.arrived() == []
-    await stand.api("PUT", f"/api/providers/{VENDORS[stand.channel]}", json={"enabled": True})
+    await stand.api("PUT", f"/api/providers/{stand.provider.name}", json={"enabled": True})
     await stand.send()
     assert len(await stand.arrived()) == 1
 
@@ -173,54 +185,58 @@ async def test_a_vendor_that_is_switched_off_is_tried_again(stand):
 async def test_a_restarted_sandbox_is_reached_again(unused_tcp_port_factory):
     ports = {"http_port": unused_tcp_port_factory(), "smtp_port": unused_tcp_port_factory()}
     settings = Settings(
-        dev_sandbox_url=f"http://127.0.0.1:{ports['http_port']}", dev_sandbox_smtp_port=ports["smtp_port"]
+        dev_sandbox_url=f"http://127.0.0.1:{ports['http_port']}",
+        dev_sandbox_smtp_port=ports["smtp_port"],
+        email_providers=("smtp", "sendgrid"),
     )
-    built = build_providers(settings, Channel)
+    built = [provider for providers in build_providers(settings, Channel).values() for provider in providers]
     try:
         for life in range(2):
             started = Sandbox(SandboxOptions(**ports))
             await started.start()
-            for channel, (provider,) in built.items():
-                stand = Stand(channel, provider, started)
-                if life and channel is Channel.PUSH:
+            for provider in built:
+                stand = Stand(provider, started)
+                if life and provider.name == "fcm":
                     with pytest.raises(PermanentDeliveryError, match=r"fcm_token_refused|fcm_unauthenticated"):
                         await stand.send()
                 await stand.send()
             await started.stop()
     finally:
-        for (provider,) in built.values():
+        for provider in built:
             await provider.close()
 
 
 RECIPIENT, MESSAGE, CONFIG = ErrorScope.RECIPIENT, ErrorScope.MESSAGE, ErrorScope.CONFIG
+FROM_A_STRANGER = EmailContent("s", None, "t", "unverified@acme.example")
 MISSING_TEMPLATE = WhatsAppContent({"meta": {"name": "missing_one", "language": "en"}}, ())
 
 
 @pytest.mark.parametrize(
-    ("channel", "address", "content", "scope", "disable"),
+    ("name", "address", "content", "scope", "disable"),
     [
-        (Channel.EMAIL, "bounce@example.org", None, RECIPIENT, True),
-        (Channel.EMAIL, "blocked@example.org", None, MESSAGE, False),
-        (Channel.EMAIL, "greylist@example.org", None, None, False),
-        (Channel.PUSH, "dead-1", None, RECIPIENT, True),
-        (Channel.PUSH, "foreign-1", None, RECIPIENT, True),
-        (Channel.PUSH, "invalid-1", None, RECIPIENT, True),
-        (Channel.PUSH, "apns-auth-1", None, CONFIG, False),
-        (Channel.PUSH, "busy-1", None, None, False),
-        (Channel.SMS, "+15005550001", None, RECIPIENT, True),
-        (Channel.SMS, "+15005550003", None, CONFIG, False),
-        (Channel.SMS, "+15005550004", None, RECIPIENT, False),
-        (Channel.SMS, "+15005550029", None, None, False),
-        (Channel.WHATSAPP, "+15005551026", None, RECIPIENT, False),
-        (Channel.WHATSAPP, "+15005551056", None, None, False),
-        (Channel.WHATSAPP, "+15005551031", None, CONFIG, False),
-        (Channel.WHATSAPP, "+4915112345678", MISSING_TEMPLATE, MESSAGE, False),
+        ("smtp", "bounce@example.org", None, RECIPIENT, True),
+        ("smtp", "blocked@example.org", None, MESSAGE, False),
+        ("smtp", "greylist@example.org", None, None, False),
+        ("sendgrid", "ana@example.org", FROM_A_STRANGER, CONFIG, False),
+        ("sendgrid", "müller@example.org", None, RECIPIENT, False),
+        ("fcm", "dead-1", None, RECIPIENT, True),
+        ("fcm", "foreign-1", None, RECIPIENT, True),
+        ("fcm", "invalid-1", None, RECIPIENT, True),
+        ("fcm", "apns-auth-1", None, CONFIG, False),
+        ("fcm", "busy-1", None, None, False),
+        ("twilio", "+15005550001", None, RECIPIENT, True),
+        ("twilio", "+15005550003", None, CONFIG, False),
+        ("twilio", "+15005550004", None, RECIPIENT, False),
+        ("twilio", "+15005550029", None, None, False),
+        ("meta", "+15005551026", None, RECIPIENT, False),
+        ("meta", "+15005551056", None, None, False),
+        ("meta", "+15005551031", None, CONFIG, False),
+        ("meta", "+4915112345678", MISSING_TEMPLATE, MESSAGE, False),
     ],
 )
-async def test_the_vendors_own_refusals_are_understood(sandbox, channel, address, content, scope, disable):
-    settings = Settings(dev_sandbox_url=sandbox.http_url, dev_sandbox_smtp_port=sandbox.smtp_port)
-    (provider,) = build_providers(settings, [channel])[channel]
-    stand = Stand(channel, provider, sandbox)
+async def test_the_vendors_own_refusals_are_understood(sandbox, name, address, content, scope, disable):
+    provider = sandbox_provider(name, sandbox)
+    stand = Stand(provider, sandbox)
     with pytest.raises(TransientDeliveryError if scope is None else PermanentDeliveryError) as caught:
         await stand.send(address, content)
     assert await stand.arrived() == []

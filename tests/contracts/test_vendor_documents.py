@@ -12,12 +12,13 @@ import pytest
 from openapi_core import OpenAPI
 from openapi_core.testing import MockRequest
 
-from notifications.providers.base import PushContent, SmsContent, WhatsAppContent
+from notifications.providers.base import EmailContent, PushContent, SmsContent, WhatsAppContent
 from tests.contracts.support.http_server import Received
 from tests.contracts.support.vendors import outgoing, running
 
 DOCUMENTS = Path(__file__).parents[3] / "shared" / "contracts"
 FILES = {
+    "sendgrid": "sendgrid_mail_v3.openapi.json",
     "fcm": "fcm_v1.openapi.json",
     "twilio": "twilio_messages.patched.openapi.json",
     "meta": "meta_whatsapp_v23.patched.openapi.json",
@@ -28,6 +29,10 @@ pytestmark = pytest.mark.skipif(
 
 TEMPLATE = {"meta": {"name": "order_shipped", "language": "en_US"}}
 VARIANTS: list[tuple[str, dict[str, Any]]] = [
+    ("sendgrid", {}),
+    ("sendgrid", {"recipient_name": None}),
+    ("sendgrid", {"content": EmailContent("Grüße 🎉", None, "x", "Shop, Inc <a@b.example>", "c@d.example")}),
+    ("sendgrid", {"content": EmailContent("s", "<p>x</p>", "", headers={"List-Unsubscribe": "<https://u.example>"})}),
     ("fcm", {}),
     ("fcm", {"ttl": None}),
     ("fcm", {"ttl": timedelta(days=400)}),
@@ -83,13 +88,25 @@ def _without_recipient(body: bytes) -> bytes:
 @pytest.mark.parametrize(
     ("name", "change"),
     [
+        ("sendgrid", _json(lambda body: body.pop("from"))),
+        ("sendgrid", _json(lambda body: body["personalizations"][0].pop("to"))),
+        ("sendgrid", _json(lambda body: body["content"][0].update(value=""))),
         ("fcm", _json(lambda body: body["message"]["data"].update(kind=1))),
         ("fcm", _json(lambda body: body["message"].update(surprise="x"))),
         ("twilio", _without_recipient),
         ("meta", _json(lambda body: body.pop("recipient_type"))),
         ("meta", _json(lambda body: body["template"].pop("language"))),
     ],
-    ids=["fcm-number", "fcm-unknown-field", "twilio-no-to", "meta-no-recipient-type", "meta-no-language"],
+    ids=[
+        "sendgrid-no-from",
+        "sendgrid-no-to",
+        "sendgrid-empty-text",
+        "fcm-number",
+        "fcm-unknown-field",
+        "twilio-no-to",
+        "meta-no-recipient-type",
+        "meta-no-language",
+    ],
 )
 async def test_the_documents_refuse_what_is_wrong(name, change, send):
     async with running(name) as bench:

@@ -73,6 +73,7 @@ def test_a_variable_that_the_user_set_stays(tmp_path: Path) -> None:
 def test_an_account_of_the_users_own_is_said(tmp_path: Path) -> None:
     environ = {"TIDINGS_TWILIO__ACCOUNT_SID": "AC1"}
     assert own_accounts(environ) == ["twilio"]
+    assert own_accounts({"TIDINGS_SENDGRID__API_KEY_FILE": "key"}) == ["sendgrid"]
     assert "TIDINGS_DEV_ALLOW_RECIPIENTS" in servers(tmp_path, environ).notes[0]
 
 

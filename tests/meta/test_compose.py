@@ -18,6 +18,7 @@ from typer.testing import CliRunner
 
 from activities.temporal import SEARCH_ATTRIBUTES
 from bridge.topics import all_topics
+from devstack.sandbox import meta, sendgrid, twilio
 from devstack.temporal import attribute_type
 from notifications.providers.registry import build_providers
 from notifications.settings import load_settings
@@ -34,7 +35,7 @@ SERVICES: dict[str, dict[str, Any]] = PROJECT["services"]
 JOBS = {"temporal-schema", "temporal-namespace", "topics", "migrate", "catalogue", "credentials"}
 WORKERS = sorted(name for name in SERVICES if name.startswith("worker-"))
 OURS = ["api", "bridge", "migrate", "catalogue", *WORKERS]
-SECRET_NAME = re.compile(r"PASSWORD|PWD|TOKEN|SECRET|HASH_KEY")
+SECRET_NAME = re.compile(r"PASSWORD|PWD|TOKEN|SECRET|HASH_KEY|API_KEY")
 
 
 def test_the_file_follows_the_compose_specification():
@@ -50,7 +51,7 @@ def test_no_secret_stands_in_the_file():
         f"{service}.{name}": value
         for service, body in raw["services"].items()
         for name, value in body.get("environment", {}).items()
-        if SECRET_NAME.search(name) and not re.fullmatch(r"\$\{\w+:(\?[^}]*|-(sandbox)?)\}", str(value))
+        if SECRET_NAME.search(name) and not re.fullmatch(r"\$\{\w+:(\?[^}]*|-((SG\.)?sandbox[\w.-]*)?)\}", str(value))
     }
     assert found == {}
     assert not re.search(r"://\w+:(?!\$\{)[^@/\s]+@", TEXT)
@@ -162,6 +163,17 @@ def test_the_settings_are_ones_that_tidings_knows(name: str, monkeypatch: pytest
     if name in WORKERS:
         assert settings.smtp.password is None, "an empty variable must count as not set"
         assert all(build_providers(settings, list(Channel))[channel] for channel in Channel)
+
+
+def test_until_accounts_are_given_the_sandboxs_are_used():
+    environment = SERVICES["worker-bulk"]["environment"]
+    assert environment["TIDINGS_SENDGRID__API_KEY"] == sendgrid.API_KEY
+    assert environment["TIDINGS_TWILIO__ACCOUNT_SID"] == twilio.ACCOUNT_SID
+    assert environment["TIDINGS_TWILIO__AUTH_TOKEN"] == twilio.AUTH_TOKEN
+    assert environment["TIDINGS_TWILIO__FROM_NUMBER"] == twilio.FROM_NUMBER
+    assert environment["TIDINGS_META__PHONE_NUMBER_ID"] == meta.PHONE_NUMBER_ID
+    assert environment["TIDINGS_META__ACCESS_TOKEN"] == meta.ACCESS_TOKEN
+    assert environment["TIDINGS_META__APP_SECRET"] == meta.APP_SECRET
 
 
 @functools.cache

@@ -8,6 +8,7 @@ from pydantic import SecretStr
 from temporalio.client import Client
 
 from devstack.checks import database_problem, kafka_problem, namespace_problem, temporal_problem
+from devstack.sandbox.server import Sandbox, SandboxOptions
 from notifications.settings import Settings
 from notifications.statuses import Channel
 from tidings.findings import check_api, check_providers, check_workers
@@ -77,6 +78,19 @@ async def test_a_provider_without_credentials_names_the_variable() -> None:
     (finding,) = await check_providers(settings, Channel.SMS)
     assert not finding.ok
     assert "TIDINGS_TWILIO__" in finding.detail
+
+
+async def test_sendgrid_is_asked_whether_its_key_may_send() -> None:
+    sandbox = Sandbox(SandboxOptions(http_port=0, smtp_port=0))
+    await sandbox.start()
+    settings = Settings(email_providers=("sendgrid",), dev_sandbox_url=sandbox.http_url)
+    (finding,) = await check_providers(settings, Channel.EMAIL)
+    assert finding.ok
+    sandbox.board.enable("sendgrid", enabled=False)
+    (finding,) = await check_providers(settings, Channel.EMAIL)
+    assert not finding.ok
+    assert "sendgrid_http_503" in finding.detail
+    await sandbox.stop()
 
 
 async def test_an_api_that_does_not_run_is_mended_by_starting_it() -> None:

@@ -19,6 +19,7 @@ _SHOWN = 150  # newest entries on the page; more would make a browser slow, the 
 _STATIC = {"page.css": "text/css", "page.js": "text/javascript"}
 _TITLES = {
     "smtp": ("E-mail", "SMTP"),
+    "sendgrid": ("E-mail", "SendGrid"),
     "fcm": ("Push", "FCM v1"),
     "twilio": ("SMS", "Twilio"),
     "meta": ("WhatsApp", "Meta Cloud"),

@@ -11,6 +11,7 @@ from uuid import UUID
 
 from notifications.providers.base import EmailContent, ErrorScope, OutgoingMessage, PermanentDeliveryError
 from notifications.providers.email.addresses import BadAddressError, Mailbox, encoded_words, mailbox, unstructured
+from notifications.settings import SettingsError
 
 MAX_LINE = 998  # octets without CRLF, RFC 5322 §2.1.1
 _FIELD_NAME = re.compile(r"[A-Za-z0-9-]{1,70}")
@@ -32,6 +33,13 @@ class Mail:
     data: bytes
 
 
+@dataclass(frozen=True, slots=True)
+class Parties:
+    to: Mailbox
+    sender: Mailbox
+    reply_to: Mailbox | None
+
+
 def build_mail(
     message: OutgoingMessage, *, idempotency_key: UUID, default_from: Mailbox, default_reply_to: Mailbox | None
 ) -> Mail:
@@ -42,16 +50,8 @@ def build_mail(
         PermanentDeliveryError: of scope recipient or message, for what cannot be written as mail.
 
     """
-    content = message.content
-    if not isinstance(content, EmailContent):
-        raise PermanentDeliveryError("email_wrong_content", "takes e-mail content only", scope=ErrorScope.MESSAGE)
-    to = _read(message.address, "the recipient's", ErrorScope.RECIPIENT, message.recipient_name)
-    sender = default_from
-    if content.from_address is not None:
-        sender = _read(content.from_address, "the category's from_address", ErrorScope.CONFIG)
-    reply_to = default_reply_to
-    if content.reply_to is not None:
-        reply_to = _read(content.reply_to, "the category's reply_to", ErrorScope.CONFIG)
+    content, parties = email_content(message), read_parties(message, default_from, default_reply_to)
+    sender, to, reply_to = parties.sender, parties.to, parties.reply_to
     fields = [
         ("From", sender.header()),
         ("To", to.header()),
@@ -60,7 +60,7 @@ def build_mail(
         ("Date", format_datetime(datetime.now(UTC))),
         ("Message-ID", f"<{idempotency_key}@{sender.domain}>"),
         ("X-Tidings-Correlation", message.correlation),
-        *_extra_fields(content),
+        *extra_fields(content),
         ("MIME-Version", "1.0"),
     ]
     head = "".join(f"{name}: {value}\r\n" for name, value in fields)
@@ -72,6 +72,38 @@ def build_mail(
     )
 
 
+def email_content(message: OutgoingMessage) -> EmailContent:
+    """The content; raises PermanentDeliveryError where it is another channel's."""
+    if not isinstance(message.content, EmailContent):
+        raise PermanentDeliveryError("email_wrong_content", "takes e-mail content only", scope=ErrorScope.MESSAGE)
+    return message.content
+
+
+def read_parties(message: OutgoingMessage, default_from: Mailbox, default_reply_to: Mailbox | None) -> Parties:
+    """Who writes to whom: the content's own sender goes before the provider's.
+
+    Raises:
+        PermanentDeliveryError: an address is none; of scope recipient for theirs, config for ours.
+
+    """
+    content = email_content(message)
+    to = _read(message.address, "the recipient's", ErrorScope.RECIPIENT, message.recipient_name)
+    sender, reply_to = default_from, default_reply_to
+    if content.from_address is not None:
+        sender = _read(content.from_address, "the category's from_address", ErrorScope.CONFIG)
+    if content.reply_to is not None:
+        reply_to = _read(content.reply_to, "the category's reply_to", ErrorScope.CONFIG)
+    return Parties(to, sender, reply_to)
+
+
+def own_mailbox(address: str, variable: str) -> Mailbox:
+    """An address of the settings; raises SettingsError with its variable."""
+    try:
+        return mailbox(address)
+    except BadAddressError as error:
+        raise SettingsError(f"{variable}: {error}") from None
+
+
 def _read(text: str, whose: str, scope: ErrorScope, name: str | None = None) -> Mailbox:
     try:
         return mailbox(text, name)
@@ -80,7 +112,13 @@ def _read(text: str, whose: str, scope: ErrorScope, name: str | None = None) -> 
     raise failure
 
 
-def _extra_fields(content: EmailContent) -> list[tuple[str, str]]:
+def extra_fields(content: EmailContent) -> list[tuple[str, str]]:
+    """The definition's own header fields, folded and encoded, and those that mark an automatic message.
+
+    Raises:
+        PermanentDeliveryError: of scope message, for a field that may not be set or cannot be written.
+
+    """
     fields = []
     # RFC 3834 §5.2: a notification is an automatic message, a mailing that people subscribed to is not.
     if not any(name.lower() == "list-unsubscribe" for name in content.headers):

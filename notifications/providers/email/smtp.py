@@ -22,11 +22,10 @@ from notifications.providers.base import (
     TransientDeliveryError,
     UnknownOutcome,
 )
-from notifications.providers.email.addresses import BadAddressError, Mailbox, mailbox
-from notifications.providers.email.mime import Mail, build_mail
+from notifications.providers.email.mime import Mail, build_mail, own_mailbox
 from notifications.providers.email.smtp_pool import IDLE_SECONDS, Connection, SmtpPool
 from notifications.providers.verdicts import Verdict
-from notifications.settings import SettingsError, SmtpSettings
+from notifications.settings import SmtpSettings
 from notifications.statuses import Channel
 
 # Enhanced status codes, the longest prefix first: https://www.iana.org/assignments/smtp-enhanced-status-codes and
@@ -117,8 +116,8 @@ class SmtpProvider:
 
     def __init__(self, settings: SmtpSettings, *, idle_seconds: float = IDLE_SECONDS) -> None:
         self._timeout = settings.timeout_seconds
-        self._from = _own(settings.from_address, "TIDINGS_SMTP__FROM_ADDRESS")
-        self._reply_to = _own(settings.reply_to, "TIDINGS_SMTP__REPLY_TO") if settings.reply_to else None
+        self._from = own_mailbox(settings.from_address, "TIDINGS_SMTP__FROM_ADDRESS")
+        self._reply_to = own_mailbox(settings.reply_to, "TIDINGS_SMTP__REPLY_TO") if settings.reply_to else None
         self._pool = SmtpPool(settings, idle_seconds)
 
     async def send(self, message: OutgoingMessage, *, idempotency_key: UUID, deadline: float) -> Receipt:
@@ -227,7 +226,10 @@ def _refusal(command: str, code: int, text: str) -> DeliveryError:
     found = _ENHANCED_CODE.match(text)
     enhanced = found[1] if found and found[1][0] == str(code)[0] else ""
     word = f"smtp_{code}_{enhanced}" if enhanced else f"smtp_{code}"
-    return _verdict(command, code, enhanced).error(word)
+    error = _verdict(command, code, enhanced).error(word)
+    if isinstance(error, TransientDeliveryError):
+        error.outage = command == "CONNECT" or code == _CLOSING
+    return error
 
 
 def _verdict(command: str, code: int, enhanced: str) -> Verdict:
@@ -259,11 +261,5 @@ def _broken(call: _Call, error: Exception) -> DeliveryError:
     if type(error) is SMTPException:  # aiosmtplib's way to say that the server lacks STARTTLS or AUTH
         detail = "the server offers no STARTTLS or no authentication that we know: check TIDINGS_SMTP__TLS and __PORT"
         return PermanentDeliveryError("smtp_unsupported", detail, scope=ErrorScope.CONFIG)
-    return TransientDeliveryError(word, f"the server was lost at {call.command}, before it had the message")
-
-
-def _own(address: str, variable: str) -> Mailbox:
-    try:
-        return mailbox(address)
-    except BadAddressError as error:
-        raise SettingsError(f"{variable}: {error}") from None
+    detail = f"the server was lost at {call.command}, before it had the message"
+    return TransientDeliveryError(word, detail, outage=True)

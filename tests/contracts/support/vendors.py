@@ -4,22 +4,18 @@ import contextlib
 import json
 import re
 from collections.abc import AsyncIterator, Sequence
-from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any, Protocol
+from typing import Any
 from urllib.parse import parse_qsl, urlsplit
-from uuid import UUID
 
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from pydantic import SecretStr
 
-from notifications.ids import message_id
 from notifications.providers.base import (
     Content,
     EmailContent,
     ErrorScope,
-    OutgoingMessage,
     Provider,
     PushContent,
     SmsContent,
@@ -31,68 +27,14 @@ from notifications.providers.sms.twilio import TwilioProvider
 from notifications.providers.whatsapp.meta import MetaProvider
 from notifications.settings import FcmSettings, MetaSettings, SmtpSettings, TwilioSettings
 from notifications.statuses import Channel
-from tests.contracts.support.http_server import Misbehaviour, Reply, ScriptedHttp
+from tests.contracts.support.bench import BODY, KEY, NAME, ORIGIN, HttpBench, Refusal, outgoing
+from tests.contracts.support.http_server import Reply, ScriptedHttp
+from tests.contracts.support.sendgrid import SendGridBench
 from tests.contracts.support.smtp_server import Fault, ScriptedSmtp
 
-ORIGIN = UUID("a56453a4-7db3-5408-8b23-96f8b4313634")
-KEY = message_id(ORIGIN, 1)
-NAME, BODY = "Canary Person", "canary-body-7731"
 _PRIVATE_KEY = rsa.generate_private_key(65537, 2048)
 PEM = _PRIVATE_KEY.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()
 PUBLIC_KEY = _PRIVATE_KEY.public_key()
-
-
-@dataclass(frozen=True)
-class Refusal:
-    """A vendor's answer, and what it must become."""
-
-    answer: Any
-    code: str
-    scope: ErrorScope | None  # None: transient
-    disable: bool = False
-    retry_after: timedelta | None = None
-
-
-class Bench(Protocol):
-    """A provider and its server."""
-
-    provider: Provider
-    channel: Channel
-    address: str
-    refusals: Sequence[Refusal]
-    lost: Sequence[Any]  # answers, or their lack, after which nobody knows
-    hang: Any
-    oversized: Content
-
-    def content(self) -> Content: ...
-    def play(self, *answers: Any) -> None: ...
-    def slots(self) -> list[tuple[str, str]]: ...  # (idempotency key, correlation) of each message written whole
-    def without_server(self) -> Provider: ...  # the provider for an address where nobody listens
-
-
-def outgoing(bench: Bench, **changes: Any) -> OutgoingMessage:
-    given = {
-        "origin_id": ORIGIN,
-        "seq": 1,
-        "attempt": 2,
-        "channel": bench.channel,
-        "address": bench.address,
-        "recipient_name": NAME,
-        "content": bench.content(),
-        "ttl": timedelta(minutes=5),
-    }
-    return OutgoingMessage(**{**given, **changes})
-
-
-class HttpBench:
-    """What the three HTTP vendors have in common."""
-
-    lost = (*(set(Misbehaviour) - {Misbehaviour.HANG, Misbehaviour.TRICKLE}), Reply(500, {}), Reply(503, {}))
-    hang = Misbehaviour.HANG
-    server: ScriptedHttp
-
-    def play(self, *answers: Any) -> None:
-        self.server.script.extend(answers)
 
 
 class FcmBench(HttpBench):
@@ -295,8 +237,25 @@ class SmtpBench:
         )
 
 
-BENCHES = {"smtp": SmtpBench, "fcm": FcmBench, "twilio": TwilioBench, "meta": MetaBench}
-HTTP_VENDORS = ("fcm", "twilio", "meta")
+__all__ = [
+    "BENCHES",
+    "BODY",
+    "HTTP_VENDORS",
+    "KEY",
+    "NAME",
+    "ORIGIN",
+    "PEM",
+    "PUBLIC_KEY",
+    "FcmBench",
+    "MetaBench",
+    "SendGridBench",
+    "SmtpBench",
+    "TwilioBench",
+    "outgoing",
+    "running",
+]
+BENCHES = {"smtp": SmtpBench, "sendgrid": SendGridBench, "fcm": FcmBench, "twilio": TwilioBench, "meta": MetaBench}
+HTTP_VENDORS = ("sendgrid", "fcm", "twilio", "meta")
 
 
 @contextlib.asynccontextmanager

@@ -192,7 +192,7 @@ async def test_faults_are_removed_one_by_one_and_all_together(client) -> None:
 @pytest.mark.parametrize(
     ("path", "document", "status", "words"),
     [
-        ("faults/pigeon", {}, 404, "Use one of: smtp, fcm"),
+        ("faults/pigeon", {}, 404, "Use one of: smtp, sendgrid, fcm"),
         ("faults/meta", {"bogus": 1}, 422, "bogus"),
         ("faults/meta", {"error": {"rate": 2}}, 422, "error.rate"),
         ("faults/meta", {"error": {"code": "UNAVAILABLE"}}, 422, "codes are numbers"),

@@ -71,7 +71,7 @@ async def test_switches_and_faults_are_on_the_page(client) -> None:
     await client.put("/api/providers/meta", json={"enabled": False})
     await client.put("/api/faults/smtp/eva@example.org", json={"fail_times": 2})
     html = (await client.get("/")).text
-    assert len(re.findall(r'role="switch" aria-checked="true"', html)) == 4
+    assert len(re.findall(r'role="switch" aria-checked="true"', html)) == 5
     assert 'role="switch" aria-checked="false" data-provider="meta"' in html
     assert "eva@example.org" in html
     assert "{&#34;fail_times&#34;: 2}" in html

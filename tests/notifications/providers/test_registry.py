@@ -9,22 +9,33 @@ from pydantic import SecretStr
 from notifications.ids import message_id
 from notifications.providers.base import DeliveryError, ErrorScope, PermanentDeliveryError, SmsContent
 from notifications.providers.development import GuardedProvider, SandboxFcm
+from notifications.providers.email.sendgrid import SendGridProvider
 from notifications.providers.email.smtp import SmtpProvider
 from notifications.providers.memory import MemoryProvider
 from notifications.providers.registry import PROVIDERS, build_providers
 from notifications.providers.sms.twilio import TwilioProvider
 from notifications.providers.whatsapp.meta import MetaProvider
-from notifications.settings import FcmSettings, MetaSettings, Settings, SettingsError, SmtpSettings, TwilioSettings
+from notifications.settings import (
+    FcmSettings,
+    MetaSettings,
+    SendGridSettings,
+    Settings,
+    SettingsError,
+    SmtpSettings,
+    TwilioSettings,
+)
 from notifications.statuses import Channel
 from tests.contracts.support.vendors import KEY, ORIGIN, TwilioBench, outgoing, service_account
 
 SANDBOX = "http://127.0.0.1:8025"
-REAL: dict[Channel, dict[str, Any]] = {
-    Channel.EMAIL: {"smtp": SmtpSettings(host="mail.example", from_address="a@mail.example")},
-    Channel.PUSH: {"fcm": FcmSettings(credentials=SecretStr(service_account("https://oauth2.example")))},
-    Channel.SMS: {"twilio": TwilioSettings(account_sid="AC1", auth_token=SecretStr("t"), from_number="+15005550006")},
-    Channel.WHATSAPP: {"meta": MetaSettings(phone_number_id="1", access_token=SecretStr("t"))},
+REAL: dict[str, Any] = {
+    "smtp": SmtpSettings(host="mail.example", from_address="a@mail.example"),
+    "sendgrid": SendGridSettings(api_key=SecretStr("SG.1"), from_address="a@mail.example"),
+    "fcm": FcmSettings(credentials=SecretStr(service_account("https://oauth2.example"))),
+    "twilio": TwilioSettings(account_sid="AC1", auth_token=SecretStr("t"), from_number="+15005550006"),
+    "meta": MetaSettings(phone_number_id="1", access_token=SecretStr("t")),
 }
+CHOICES = [(channel, name) for channel, names in PROVIDERS.items() for name in names]
 ADDRESSES = {
     Channel.EMAIL: (" Dev@Acme.Example", "dev@acme.example"),
     Channel.PUSH: ("token-A", "token-A"),
@@ -38,15 +49,22 @@ def build(channel: Channel, **given: Any) -> Any:
     return provider
 
 
-@pytest.mark.parametrize("channel", Channel)
-def test_each_channel_has_its_provider_under_the_name_of_the_settings(channel):
-    provider = build(channel, **REAL[channel])
-    assert provider.channel is channel
-    assert [provider.name] == list(PROVIDERS[channel])
+@pytest.mark.parametrize(("channel", "name"), CHOICES)
+def test_each_provider_is_built_under_the_name_of_the_settings(channel, name):
+    provider = build(channel, **{f"{channel}_providers": (name,), name: REAL[name]})
+    assert (provider.channel, provider.name) == (channel, name)
+
+
+def test_several_providers_of_a_channel_are_in_the_order_of_the_settings():
+    settings = Settings(email_providers=("sendgrid", "smtp"), smtp=REAL["smtp"], sendgrid=REAL["sendgrid"])
+    assert [provider.name for provider in build_providers(settings, [Channel.EMAIL])[Channel.EMAIL]] == [
+        "sendgrid",
+        "smtp",
+    ]
 
 
 def test_only_the_asked_channels_are_built_so_that_a_worker_needs_only_its_own_settings():
-    assert set(build_providers(Settings(**REAL[Channel.SMS]), [Channel.SMS])) == {Channel.SMS}
+    assert set(build_providers(Settings(twilio=REAL["twilio"]), [Channel.SMS])) == {Channel.SMS}
 
 
 @pytest.mark.parametrize(
@@ -64,27 +82,36 @@ def test_a_wrong_choice_is_told_what_there_is(given, words):
 
 
 def test_in_development_a_provider_without_an_account_is_the_sandboxs():
-    built = build_providers(Settings(dev_sandbox_url=SANDBOX), Channel)
-    kinds = {channel: type(provider) for channel, (provider,) in built.items()}
+    settings = Settings(dev_sandbox_url=SANDBOX, email_providers=("smtp", "sendgrid"))
+    built = build_providers(settings, Channel)
+    kinds = {channel: [type(provider) for provider in providers] for channel, providers in built.items()}
     assert kinds == {
-        Channel.EMAIL: SmtpProvider,
-        Channel.PUSH: SandboxFcm,
-        Channel.SMS: TwilioProvider,
-        Channel.WHATSAPP: MetaProvider,
+        Channel.EMAIL: [SmtpProvider, SendGridProvider],
+        Channel.PUSH: [SandboxFcm],
+        Channel.SMS: [TwilioProvider],
+        Channel.WHATSAPP: [MetaProvider],
     }
 
 
-@pytest.mark.parametrize("channel", Channel)
-def test_in_development_a_real_provider_is_guarded(channel):
-    provider = build(channel, dev_sandbox_url=f"{SANDBOX}/", **REAL[channel])
+@pytest.mark.parametrize(("channel", "name"), CHOICES)
+def test_in_development_a_real_provider_is_guarded(channel, name):
+    given = {f"{channel}_providers": (name,), name: REAL[name]}
+    provider = build(channel, dev_sandbox_url=f"{SANDBOX}/", **given)
     assert isinstance(provider, GuardedProvider)
-    assert [provider.name] == list(PROVIDERS[channel])
+    assert provider.name == name
 
 
 @pytest.mark.parametrize(
     ("channel", "given"),
     [
         (Channel.EMAIL, {"smtp": SmtpSettings(host="127.0.0.1", port=1025)}),
+        (
+            Channel.EMAIL,
+            {
+                "email_providers": ("sendgrid",),
+                "sendgrid": SendGridSettings(api_key=SecretStr("SG.1"), base_url=f"{SANDBOX}/sendgrid"),
+            },
+        ),
         (Channel.SMS, {"twilio": TwilioSettings(account_sid="AC1", base_url=f"{SANDBOX}/twilio")}),
         (Channel.WHATSAPP, {"meta": MetaSettings(phone_number_id="1", base_url=f"{SANDBOX}/meta/v23.0")}),
         (Channel.PUSH, {"fcm": FcmSettings(credentials=SecretStr("{}"), base_url=f"{SANDBOX}/fcm")}),
