@@ -15,4 +15,8 @@ ACCEPTED_SECONDS = Histogram(
     buckets=(*_SECONDS, 60, 300, 1800, 7200),
 )
 STUCK = Counter("tidings_stuck_total", "Messages that began to wait for an operator", ["channel", "provider", "reason"])
+BREAKER = Counter(
+    "tidings_breaker_changes_total", "Circuit breakers that opened (again) or closed", ["channel", "provider", "change"]
+)
+REPAIRS = Counter("tidings_reconciliation_repairs_total", "Workflows started by reconciliation", ["kind"])
 CLAIMS = Counter("tidings_claims_total", "Claims by what they found", ["channel", "verdict"])

@@ -15,6 +15,7 @@ from temporalio.exceptions import ApplicationError
 from activities import metrics
 from activities.infrastructure import infrastructure, outlast, where
 from activities.outcomes import again, ended, next_delay, outcome_of
+from notifications.breaker import Breaker, Change, is_outage
 from notifications.contents import Contents, Rendered
 from notifications.dead_addresses import DeadAddresses
 from notifications.ids import message_id
@@ -68,6 +69,7 @@ class SendingActivities:
         contents: Contents,
         providers: Mapping[Channel, Sequence[Provider]],
         dead_addresses: DeadAddresses,
+        breaker: Breaker,
         client: Client | None = None,
         claim_to_call_seconds: float = CLAIM_TO_CALL_SECONDS,
         call_seconds: float = CALL_SECONDS,
@@ -76,6 +78,7 @@ class SendingActivities:
         self._contents = contents
         self._providers = providers
         self._dead_addresses = dead_addresses
+        self._breaker = breaker
         self._claim_to_call_seconds = claim_to_call_seconds
         self._call_seconds = call_seconds
         self._client = client  # tells the workflow of repeated failures; None: nobody listens
@@ -152,16 +155,19 @@ class SendingActivities:
     async def _call(self, claim: Claim, provider: Provider, rendered: Rendered, result: Result) -> Result:
         begun = time.monotonic()
         key = message_id(claim.origin_id, claim.seq)
+        failure: Exception | None = None
         try:
             async with asyncio.timeout(self._call_seconds + DEADLINE_GRACE_SECONDS):
                 receipt = await provider.send(
                     rendered.message, idempotency_key=key, deadline=begun + self._call_seconds
                 )
         except DeliveryError as error:
+            failure = error
             delay = next_delay(claim.failures, error)
             outcome = ended(result, outcome_of(error), error.code, error.detail, delay=delay)
             await self._condemn(claim, provider, error)
         except Exception as error:  # noqa: BLE001 - a provider that breaks its protocol: the request may have gone out
+            failure = error
             log.error(  # noqa: TRY400 - the text may be personal
                 "delivery.provider_bug", provider=provider.name, error=type(error).__name__, where=where(error)
             )
@@ -174,7 +180,22 @@ class SendingActivities:
             )
         metrics.SEND_SECONDS.labels(claim.channel, provider.name).observe(time.monotonic() - begun)
         metrics.SENDS.labels(claim.channel, provider.name, outcome.outcome).inc()
+        await self._tell_breaker(claim, outcome, failure)
         return outcome
+
+    async def _tell_breaker(self, claim: Claim, outcome: Result, failure: Exception | None) -> None:
+        """An answer is told only where the provider failed lately: all is well most of the time."""
+        change: Change | None = None
+        try:
+            if is_outage(failure):
+                change = await self._breaker.note_outage(outcome.provider, claim.channel, outcome.code)
+            elif claim.is_troubled:
+                change = await self._breaker.note_answer(outcome.provider, claim.channel)
+        except Exception as error:  # noqa: BLE001 - the outcome itself has still to be written down
+            log.warning("provider.breaker_not_told", provider=outcome.provider, error=type(error).__name__)
+        if change is not None:
+            metrics.BREAKER.labels(claim.channel, outcome.provider, change).inc()
+            log.warning("provider.breaker", change=str(change), provider=outcome.provider, code=outcome.code)
 
     async def _condemn(self, claim: Claim, provider: Provider, error: DeliveryError) -> None:
         """Stop using an address that the provider calls dead; missing it costs one more refused call."""
@@ -237,4 +258,6 @@ def _not_claimed(claim: Claim) -> SendResult:
         raise again("Superseded", "another try holds this message", timedelta(seconds=5))
     if claim.verdict is Verdict.PROVIDER_PAUSED:
         raise again("ProviderPaused", f"{claim.waits_for} is paused by an operator", claim.hold)
+    if claim.verdict is Verdict.BREAKER_OPEN:
+        raise again("BreakerOpen", f"{claim.waits_for} failed too often in a row", claim.hold)
     return SendResult(claim.status, claim.round, claim.reason, claim.stuck_reason, due_at=claim.due_at)

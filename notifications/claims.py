@@ -44,6 +44,7 @@ class Verdict(StrEnum):
     STUCK = "stuck"  # waits for an operator
     NOT_DUE = "not_due"  # outside its window; `due_at` says when
     PROVIDER_PAUSED = "provider_paused"  # held while an operator's pause lasts; `hold` says when to look again
+    BREAKER_OPEN = "breaker_open"  # held while its provider is found to be out; its budget runs
     ENDED = "ended"  # this claim ended it: `status` and `reason` say how
 
 
@@ -75,6 +76,7 @@ class Claim:
     expires_at: datetime
     scheduled_at: datetime  # the try's; `release` gives back only what this try holds
     provider: str | None  # claimed: the one to call
+    is_troubled: bool  # claimed: that provider failed lately, so that an answer is worth telling the breaker
     waits_for: str  # held: the provider that takes no messages now
     hold: timedelta  # held: until the next look
 
@@ -85,7 +87,7 @@ class Claim:
 
 
 _PASSING = {Verdict.CLAIMED, Verdict.FINAL, Verdict.OUTDATED, Verdict.SUPERSEDED, Verdict.STUCK, Verdict.NOT_DUE}
-_HOLDS = {Verdict.PROVIDER_PAUSED}
+_HOLDS = {Verdict.PROVIDER_PAUSED, Verdict.BREAKER_OPEN}
 
 
 def claim_of(row: RowMapping | Mapping[str, object]) -> Claim:

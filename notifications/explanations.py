@@ -79,11 +79,15 @@ REASONS: Mapping[str, str] = {
     "expired": "it expired before it could be delivered",
     "cancelled": "it was cancelled",
     "provider_paused": "an operator paused its provider",
+    "breaker_open": "its provider failed too often in a row and was not called any more",
 }
 HOLDS: Mapping[str, str] = {
     "provider_paused": (
         "It waits: an operator paused its provider. It goes on within 5 minutes of "
         "`python -m tidings providers resume NAME`."
+    ),
+    "breaker_open": (
+        "It waits: its provider failed too often in a row, so it is only probed now and then until it works again."
     ),
 }
 WAITS_FOR_TURN = "It waits for its turn: an earlier channel is tried first."

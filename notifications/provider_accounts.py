@@ -16,11 +16,16 @@ from notifications.tables import ProviderState
 class AccountState(StrEnum):
     RUNNING = "running"
     PAUSED = "paused"  # by an operator: its messages wait, and their budgets stand still
+    OPEN = "open"  # the breaker, after outages in a row: messages wait or go elsewhere, and one at a time probes
 
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """One provider on one channel. `place` is its rank of preference, from 1; None: it is not in the settings."""
+    """One provider on one channel.
+
+    `place` is its rank of preference, from 1; None: it is not in the settings. `failures` are outages in a row,
+    `failure` the code of the last one, `opened_at` is when they opened the breaker.
+    """
 
     provider: str
     channel: Channel
@@ -29,6 +34,9 @@ class Account:
     paused_at: datetime | None = None
     paused_by: str | None = None
     pause_reason: str | None = None
+    opened_at: datetime | None = None
+    failures: int = 0
+    failure: str | None = None
 
 
 class UnknownProviderError(ValueError):
@@ -90,14 +98,19 @@ class ProviderAccounts:
 
 def _account(key: tuple[Channel, str], places: Mapping[tuple[Channel, str], int], row: ProviderState | None) -> Account:
     channel, provider = key
-    if row is None or row.paused_at is None or row.resumed_at is not None:
+    if row is None:
         return Account(provider, channel, places.get(key), AccountState.RUNNING)
+    is_paused = row.paused_at is not None and row.resumed_at is None
+    state = AccountState.RUNNING if row.open_until is None else AccountState.OPEN
     return Account(
         provider,
         channel,
         places.get(key),
-        AccountState.PAUSED,
-        paused_at=row.paused_at,
-        paused_by=row.paused_by,
-        pause_reason=row.pause_reason,
+        AccountState.PAUSED if is_paused else state,
+        paused_at=row.paused_at if is_paused else None,
+        paused_by=row.paused_by if is_paused else None,
+        pause_reason=row.pause_reason if is_paused else None,
+        opened_at=row.opened_at,
+        failures=row.failures,
+        failure=row.reason,
     )

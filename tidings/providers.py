@@ -68,6 +68,8 @@ def _show(accounts: list[Account]) -> None:
 
 
 def _since(account: Account) -> str:
+    if account.state is AccountState.OPEN:
+        return f" since {account.opened_at:%Y-%m-%d %H:%M:%S}: {account.failures} outages in a row ({account.failure})"
     if account.paused_at is None:
         return ""
     reason = f": {account.pause_reason}" if account.pause_reason else ""

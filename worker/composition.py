@@ -12,8 +12,10 @@ from temporalio.worker import Worker, WorkflowRunner
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
 
 from activities.planning import PlanningActivities
+from activities.reconciliation import ReconciliationActivities
 from activities.sending import SendingActivities
 from notifications.addresses import require_hash_key
+from notifications.breaker import Breaker
 from notifications.catalogue.store import CatalogueStore
 from notifications.contents import Contents
 from notifications.database import create_engine, create_sessions
@@ -25,15 +27,17 @@ from notifications.profiles.source import build_profile_source
 from notifications.progress import Progress
 from notifications.providers.base import Provider
 from notifications.providers.registry import build_providers
+from notifications.queries.reconciliation import ReconciliationStore
 from notifications.rendering.render import Renderer
 from notifications.rerouting import Rerouting
 from notifications.settings import Settings
 from notifications.statuses import Channel
 from worker.roles import Queue, Role, queues_of
 from workflows.notification import NotificationWorkflow
+from workflows.reconciliation import ReconciliationWorkflow
 from workflows.resend import ResendWorkflow
 
-WORKFLOWS = (NotificationWorkflow, ResendWorkflow)
+WORKFLOWS = (NotificationWorkflow, ReconciliationWorkflow, ResendWorkflow)
 # Full restrictions cost twice the CPU of a workflow task; the tests run with them.
 LIGHT_SANDBOX = SandboxedWorkflowRunner(restrictions=SandboxRestrictions.default.with_passthrough_all_modules())
 MAX_WORKFLOW_TASKS = 20  # more at once on one core trip the SDK's deadlock detector
@@ -43,6 +47,7 @@ MAX_WORKFLOW_TASKS = 20  # more at once on one core trip the SDK's deadlock dete
 class Collaborators:
     engine: AsyncEngine
     planning: PlanningActivities
+    reconciliation: ReconciliationActivities
     sending: SendingActivities
 
 
@@ -79,6 +84,7 @@ def assemble(
     contents = Contents(sessions, catalogue=catalogue, renderer=Renderer())
     return Collaborators(
         engine=engine,
+        reconciliation=ReconciliationActivities(ReconciliationStore(sessions), client),
         planning=PlanningActivities(
             sessions,
             ledger=ledger,
@@ -92,6 +98,7 @@ def assemble(
             contents=contents,
             providers=providers,
             dead_addresses=DeadAddresses(sessions, hash_key=hash_key),
+            breaker=Breaker(sessions),
             client=client,
         ),
     )
@@ -150,6 +157,9 @@ def _orchestrator(
             planning.reroute_stuck,
             planning.report_stuck,
             planning.finish,
+            built.reconciliation.reconcile_ended,
+            built.reconciliation.reconcile_never_started,
+            built.reconciliation.reconcile_overdue,
         ],
         workflow_runner=workflow_runner,
         max_concurrent_workflow_tasks=MAX_WORKFLOW_TASKS,

@@ -16,6 +16,9 @@ _ACCOUNT: dict[str, JsonValue] = {
     "paused_at": "2026-11-22T10:15:00Z",
     "paused_by": "api",
     "pause_reason": "mail server is moved",
+    "opened_at": None,
+    "failures": 0,
+    "failure": None,
 }
 
 
@@ -48,6 +51,9 @@ class ProviderView(BaseModel):
     paused_at: datetime | None
     paused_by: str | None
     pause_reason: str | None
+    opened_at: datetime | None = Field(description="When the circuit breaker opened.")
+    failures: int = Field(description="Outages in a row.")
+    failure: str | None = Field(description="The code of the last one.")
 
     @classmethod
     def of(cls, account: Account) -> "ProviderView":
@@ -59,6 +65,9 @@ class ProviderView(BaseModel):
             paused_at=account.paused_at,
             paused_by=account.paused_by,
             pause_reason=account.pause_reason,
+            opened_at=account.opened_at,
+            failures=account.failures,
+            failure=account.failure,
         )
 
 

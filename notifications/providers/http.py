@@ -146,7 +146,7 @@ class HttpClient:
     def _failure(self, code: str, detail: str, *, written: bool) -> DeliveryError:
         if written:
             return UnknownOutcome(f"{self._vendor}_{code}", f"{detail} after the request was written")
-        return TransientDeliveryError(f"{self._vendor}_{code}", f"{detail} before the request was written")
+        return TransientDeliveryError(f"{self._vendor}_{code}", f"{detail} before the request was written", outage=True)
 
 
 async def _mark_written(_session: aiohttp.ClientSession, context: SimpleNamespace, _params: Any) -> None:

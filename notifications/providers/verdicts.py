@@ -17,7 +17,8 @@ from notifications.providers.base import (
 class Verdict:
     """`words` say it to an operator; vendors' own texts are never used, since they quote addresses and bodies.
 
-    Without a `scope` it is transient, or unknown when the vendor may have accepted the message after all.
+    Without a `scope` it is transient, or unknown when the vendor may have accepted the message after all. `outage`
+    says that a transient one is no matter of this message: the vendor as a whole is not up.
     """
 
     words: str
@@ -25,6 +26,7 @@ class Verdict:
     disable_address: bool = False
     may_be_accepted: bool = False
     retry_after: timedelta | None = None
+    outage: bool = False
 
     def error(self, code: str, *, retry_after: timedelta | None = None) -> DeliveryError:
         """The error to raise; a time that the vendor named goes before the table's."""
@@ -33,11 +35,11 @@ class Verdict:
         if self.may_be_accepted:
             return UnknownOutcome(code, self.words)
         wait = self.retry_after if retry_after is None else retry_after
-        return TransientDeliveryError(code, self.words, retry_after=wait)
+        return TransientDeliveryError(code, self.words, retry_after=wait, outage=self.outage)
 
 
-def transient(words: str, *, retry_after: timedelta | None = None) -> Verdict:
-    return Verdict(words, retry_after=retry_after)
+def transient(words: str, *, retry_after: timedelta | None = None, outage: bool = False) -> Verdict:
+    return Verdict(words, retry_after=retry_after, outage=outage)
 
 
 def unknown(words: str) -> Verdict:

@@ -95,16 +95,20 @@ SELECT id, cancelled_at FROM notifications WHERE id = ANY (CAST(:ids AS uuid[]))
 """
 
 # Claimed, call not begun: the number goes back, so that a missing number always means a lost answer. Only the try that
-# claimed gives back: the number alone may meanwhile be that of a later claim, whose call has begun.
+# claimed gives back: the number alone may meanwhile be that of a later claim, whose call has begun. A breaker's probe
+# is given back with it, so that the next message is one.
 RELEASE = """
 WITH held AS (
-    SELECT m.origin_id, m.seq
+    SELECT m.origin_id, m.seq, m.provider, m.channel, m.claimed_at
     FROM messages m JOIN unnest(CAST(:origin_ids AS uuid[]), CAST(:seqs AS bigint[]), CAST(:attempts AS int[]),
                                 CAST(:scheduled AS timestamptz[]))
         AS r (origin_id, seq, attempt, scheduled_at) USING (origin_id, seq)
     WHERE m.attempt = r.attempt AND m.status = 'sending' AND m.claimed_by = :process
       AND m.try_scheduled_at = r.scheduled_at
     ORDER BY m.origin_id, m.seq FOR UPDATE OF m
+), probes AS (
+    UPDATE provider_states p SET probe_at = NULL
+    FROM held h WHERE p.provider = h.provider AND p.channel = h.channel AND p.probe_at = h.claimed_at
 )
 UPDATE messages m SET status = 'pending', attempt = m.attempt - 1, claimed_by = NULL, updated_at = now()
 FROM held h WHERE m.origin_id = h.origin_id AND m.seq = h.seq

@@ -1,4 +1,4 @@
-"""What is known of each provider account: an operator's pause, shared by every worker through one row."""
+"""What is known of each provider account: an operator's pause and the breaker, shared by every worker in one row."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -26,6 +26,55 @@ UPDATE provider_states SET resumed_at = now(), next_look_at = NULL, updated_at =
 WHERE provider = :provider AND channel = ANY (CAST(:channels AS text[]))
   AND paused_at IS NOT NULL AND resumed_at IS NULL
 """
+
+# While the breaker is open, calls that began before tell nothing new.
+_COUNT_OUTAGE = """
+INSERT INTO provider_states (provider, channel, failures, reason) VALUES (:provider, :channel, 1, :reason)
+ON CONFLICT (provider, channel) DO UPDATE SET failures = provider_states.failures + 1, reason = excluded.reason,
+    updated_at = now()
+WHERE provider_states.open_until IS NULL OR provider_states.open_until <= now()
+RETURNING failures
+"""
+
+# Twice as long each time a probe fails, with a fifth of jitter, so that several providers' probes fall apart.
+_OPEN = """
+UPDATE provider_states SET
+    opened_at = coalesce(opened_at, now()), probe_at = NULL, updated_at = now(),
+    open_until = now() + least(:shortest * power(2, least(failures - :threshold, 30)), :longest)
+                         * (0.8 + 0.4 * random()) * interval '1 second'
+WHERE provider = :provider AND channel = :channel
+"""
+
+_CLOSE = """
+WITH was AS (
+    SELECT provider, channel, open_until FROM provider_states
+    WHERE provider = :provider AND channel = :channel AND failures > 0 FOR UPDATE
+)
+UPDATE provider_states p SET failures = 0, open_until = NULL, opened_at = NULL, probe_at = NULL, reason = NULL,
+    next_look_at = CASE WHEN p.paused_at IS NOT NULL AND p.resumed_at IS NULL THEN p.next_look_at END,
+    updated_at = now()
+FROM was WHERE p.provider = was.provider AND p.channel = was.channel
+RETURNING was.open_until IS NOT NULL
+"""
+
+
+async def count_outage(session: AsyncSession, provider: str, channel: str, reason: str | None) -> int | None:
+    """Failures in a row, this one included; None: the breaker is open already."""
+    parameters = {"provider": provider, "channel": channel, "reason": reason}
+    return (await execute(session, _COUNT_OUTAGE, parameters)).scalar_one_or_none()
+
+
+async def open_breaker(
+    session: AsyncSession, provider: str, channel: str, *, threshold: int, shortest: float, longest: float
+) -> None:
+    """For `shortest` seconds after `threshold` failures, doubled with each further one up to `longest`."""
+    limits = {"threshold": threshold, "shortest": shortest, "longest": longest}
+    await execute(session, _OPEN, {"provider": provider, "channel": channel, **limits})
+
+
+async def close_breaker(session: AsyncSession, provider: str, channel: str) -> bool:
+    """Forget the failures; whether it was open."""
+    return bool((await execute(session, _CLOSE, {"provider": provider, "channel": channel})).scalar_one_or_none())
 
 
 async def pause(

@@ -3,7 +3,7 @@
 import dataclasses
 from datetime import UTC, datetime, timedelta
 from typing import Any
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import pytest
 from sqlmodel import col, select
@@ -12,6 +12,7 @@ from temporalio.exceptions import ApplicationError
 from temporalio.testing import ActivityEnvironment
 
 from activities.sending import SendingActivities, SendRequest, SendResult
+from notifications.breaker import Breaker
 from notifications.catalogue.store import CatalogueStore
 from notifications.contents import Contents
 from notifications.dead_addresses import DeadAddresses
@@ -32,12 +33,14 @@ class Desk:
     def __init__(self, house: House, notification: UUID, **doubles: Any) -> None:
         self.house = house
         self.notification = notification
-        self.provider = MemoryProvider(Channel.EMAIL)
+        # A name of its own: what is known of a provider is shared by all desks of a database.
+        self.provider = MemoryProvider(Channel.EMAIL, name=f"memory-{uuid4().hex[:8]}")
         self._seq = 0
         values: dict[str, Any] = {
             "ledger": Ledger(house.sessions, process="worker-a"),
             "contents": Contents(house.sessions, catalogue=CatalogueStore(house.sessions), renderer=Renderer()),
             "providers": dict.fromkeys(Channel, (self.provider,)),
+            "breaker": Breaker(house.sessions),
             "dead_addresses": DeadAddresses(house.sessions, hash_key=HASH_KEY.encode()),
         }
         self.activities = SendingActivities(**(values | doubles))

@@ -39,11 +39,11 @@ async def desk(house: House) -> Desk:
 
 async def test_an_accepted_message_is_sent(desk: Desk):
     result = await desk.send()
-    assert (result.status, result.round, result.provider) == (MessageStatus.SENT, 1, "memory")
+    assert (result.status, result.round, result.provider) == (MessageStatus.SENT, 1, desk.provider.name)
     assert (await desk.send(at=T0 + SECOND)).status is MessageStatus.SENT  # a second run of the activity
     assert len(desk.provider.sent) == 1
     assert [(row.attempt, row.outcome, row.provider_message_id) for row in await desk.attempts()] == [
-        (1, "accepted", "memory-1")
+        (1, "accepted", f"{desk.provider.name}-1")
     ]
 
 
@@ -129,7 +129,7 @@ async def test_a_hard_bounce_suppresses_the_address(house: House):
     async with house.sessions() as session:
         ref = address_ref(HASH_KEY.encode(), Channel.EMAIL, address)
         suppression = (await session.exec(select(Suppression).where(Suppression.address_ref == ref))).one()
-    assert (suppression.reason, suppression.scope, suppression.source) == ("hard_bounce", "all", "memory")
+    assert (suppression.reason, suppression.scope, suppression.source) == ("hard_bounce", "all", desk.provider.name)
 
 
 async def test_an_address_that_cannot_be_condemned_costs_no_outcome(house: House):

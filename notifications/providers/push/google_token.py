@@ -6,6 +6,7 @@ https://developers.google.com/identity/protocols/oauth2/service-account#httprest
 import asyncio
 import json
 import time
+from http import HTTPStatus
 from urllib.parse import urlencode
 
 import jwt
@@ -73,7 +74,7 @@ class GoogleToken:
         try:
             answer = await self._exchange(deadline)
         except DeliveryError as error:
-            failure = TransientDeliveryError("fcm_token_unreachable", error.code)
+            failure = TransientDeliveryError("fcm_token_unreachable", error.code, outage=True)
         else:
             if self._keep(answer):
                 return
@@ -113,7 +114,10 @@ def _refusal(answer: Answer) -> DeliveryError:
     if answer.status in {400, 401, 403, 404}:
         return verdicts.config(f"Google refused the service account: check {VARIABLE}").error("fcm_token_refused")
     return TransientDeliveryError(
-        f"fcm_token_http_{answer.status}", "no access token came", retry_after=answer.retry_after
+        f"fcm_token_http_{answer.status}",
+        "no access token came",
+        retry_after=answer.retry_after,
+        outage=answer.status >= HTTPStatus.INTERNAL_SERVER_ERROR,
     )
 
 
