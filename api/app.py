@@ -24,7 +24,17 @@ from api.problems import (
     problem_table,
 )
 from api.reference import render_reference
-from api.routes import events, health, messages, notifications, providers, recipients, rejected_events, suppressions
+from api.routes import (
+    events,
+    health,
+    messages,
+    notifications,
+    providers,
+    recipients,
+    rejected_events,
+    suppressions,
+    webhooks,
+)
 from notifications.settings import Settings
 
 OpenContext = Callable[[Settings], AbstractAsyncContextManager[ApiContext]]
@@ -66,6 +76,7 @@ def create_app(settings: Settings, open_context: OpenContext) -> FastAPI:
     app.add_middleware(RequestMetrics)
     install_problem_handlers(app)
     app.include_router(health.router)
+    app.include_router(webhooks.router)
     app.include_router(_v1())
     _describe_problems(app)
     _serve_reference(app, settings.public_url)

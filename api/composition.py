@@ -8,6 +8,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from activities.temporal import connect
 from api.context import ApiContext
 from api.links import Links
+from api.receipt_sweep import sweeping
 from api.temporal_workflows import TemporalWorkflows
 from bridge.kafka_settings import kafka_config
 from bridge.producer import EventProducer
@@ -18,6 +19,8 @@ from notifications.events import Interpreter
 from notifications.ledger import Ledger
 from notifications.migrations import check_schema
 from notifications.profiles.source import build_profile_source
+from notifications.providers.reporting import build_receipt_sources
+from notifications.receipts import Receipts
 from notifications.settings import Settings
 
 DELIVERY_SECONDS = 10.0  # how long a request waits for the broker
@@ -42,6 +45,11 @@ async def open_context(settings: Settings) -> AsyncIterator[ApiContext]:
         sessions = create_sessions(engine)
         profiles = build_profile_source(settings, sessions)
         stack.push_async_callback(profiles.close)
+        workflows = TemporalWorkflows(await connect(lazy=True))
+        receipt_sources = build_receipt_sources(settings)
+        for source in receipt_sources.values():
+            stack.push_async_callback(source.close)
+        await stack.enter_async_context(sweeping(Receipts(sessions), workflows))
         yield ApiContext(
             settings=settings,
             sessions=sessions,
@@ -50,7 +58,8 @@ async def open_context(settings: Settings) -> AsyncIterator[ApiContext]:
             ledger=Ledger(sessions, process=f"api-{socket.gethostname()}-{os.getpid()}"),
             profiles=profiles,
             publisher=await stack.enter_async_context(EventProducer(kafka, delivery_timeout=DELIVERY_SECONDS)),
-            workflows=TemporalWorkflows(await connect(lazy=True)),
+            workflows=workflows,
             links=Links.of(settings),
             hash_key=hash_key,
+            receipt_sources=receipt_sources,
         )

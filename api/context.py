@@ -1,7 +1,7 @@
 """The collaborators of one process, built by hand in api/composition.py and handed to the routes by the lifespan."""
 
-from collections.abc import AsyncIterator
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass, field
 from typing import Annotated, TypedDict
 
 from fastapi import Depends, Request
@@ -13,6 +13,7 @@ from notifications.database import Sessions, transaction
 from notifications.events import Interpreter
 from notifications.ledger import Ledger
 from notifications.profiles.profile import ProfileSource
+from notifications.providers.reporting import ReceiptSource
 from notifications.settings import Settings
 
 
@@ -30,6 +31,7 @@ class ApiContext:
     workflows: Workflows
     links: Links
     hash_key: bytes
+    receipt_sources: Mapping[str, ReceiptSource] = field(default_factory=dict)
 
 
 class State(TypedDict):

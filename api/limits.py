@@ -5,9 +5,13 @@ import asyncio
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from api.metrics import RECEIPTS
 from api.problems import ENCODED_BODY, REQUEST_TIMEOUT, TOO_LARGE, problem_response
+from notifications.providers.reporting import REPORTING
 
 MAX_BODY = 256 * 1024 + 16 * 1024  # an event of 256 KiB, and slack for whitespace and an id that is added
+MAX_WEBHOOK = 3 * 2**20  # a vendor's batch; Meta's are the largest, with up to 3 MB
+WEBHOOKS = "/webhooks/"
 BODY_SECONDS = 30.0
 
 
@@ -67,7 +71,7 @@ class BodyLimit:
             await problem_response(ENCODED_BODY, "the body is compressed")(scope, receive, send)
             return
         declared = headers.get("content-length", "0")
-        if declared.isdecimal() and int(declared) > self._max_body:
+        if declared.isdecimal() and int(declared) > self._limit(scope):
             await self._refuse_large(scope, receive, send)
             return
         await self._with_body(scope, receive, send)
@@ -75,7 +79,7 @@ class BodyLimit:
     async def _with_body(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:
             async with asyncio.timeout(self._seconds):
-                body = await _read(receive, self._max_body)
+                body = await _read(receive, self._limit(scope))
         except _TooLargeError:
             await self._refuse_large(scope, receive, send)
         except TimeoutError:
@@ -87,8 +91,14 @@ class BodyLimit:
             if body is not None:
                 await self._app(scope, _replay(body, receive), send)
 
+    def _limit(self, scope: Scope) -> int:
+        return MAX_WEBHOOK if scope["path"].startswith(WEBHOOKS) else self._max_body
+
     async def _refuse_large(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["path"].startswith(WEBHOOKS):
+            provider = scope["path"].removeprefix(WEBHOOKS)
+            RECEIPTS.labels(provider if provider in REPORTING else "unknown", "too_large").inc()
         response = problem_response(
-            TOO_LARGE, f"a body has at most {self._max_body} bytes", headers={"Connection": "close"}
+            TOO_LARGE, f"a body has at most {self._limit(scope)} bytes", headers={"Connection": "close"}
         )
         await response(scope, receive, send)

@@ -8,6 +8,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 REQUESTS = Counter("tidings_api_requests_total", "Requests by handler and status code.", ["handler", "status"])
 SECONDS = Histogram("tidings_api_request_seconds", "Time from the request to the end of the answer.", ["handler"])
 
+RECEIPTS = Counter("tidings_receipts_total", "Providers' receipts by what became of them.", ["provider", "result"])
+
 
 class RequestMetrics:
     """A handler's name is bounded, a path is not."""

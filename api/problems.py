@@ -37,6 +37,12 @@ BAD_REQUEST = ProblemType("bad-request", 400, "The request cannot be read", "Men
 UNAUTHORIZED = ProblemType(
     "unauthorized", 401, "A bearer token is required", "Send `Authorization: Bearer <TIDINGS_API_TOKEN>`."
 )
+UNSIGNED = ProblemType(
+    "unsigned-webhook", 401, "A webhook is signed by its vendor", "Call it as the vendor does, with its signature."
+)
+FORGED = ProblemType(
+    "forged-webhook", 403, "The signature is not the vendor's, or too old", "Check the secret that `detail` names."
+)
 FORBIDDEN_HOST = ProblemType(
     "forbidden-host", 403, "This host name is not served", "Use localhost, or start the API with TIDINGS_API_TOKEN."
 )
@@ -80,6 +86,8 @@ NO_WORKER = ProblemType(
 PROBLEMS = (
     BAD_REQUEST,
     UNAUTHORIZED,
+    UNSIGNED,
+    FORGED,
     FORBIDDEN_HOST,
     NOT_FOUND,
     METHOD_NOT_ALLOWED,

@@ -14,6 +14,7 @@
 | `/api/inbox/count`, `/api/inbox/{id}`, `/api/inbox/stream` | counts and duplicates, one entry, server-sent events |
 | `/api/providers` | the switches: `PUT /api/providers/{name} {"enabled": false}` |
 | `/api/faults` | the knobs: `PUT` or `DELETE /api/faults/{provider}[/{recipient}]` (faults.py has the document) |
+| `/api/receipts` | receipts to webhooks: `PUT` or `DELETE /api/receipts/{provider}` (receipts.py has the document) |
 
 Anything is accepted, except what the vendor would refuse, and these test addresses, each with the vendor's own error:
 

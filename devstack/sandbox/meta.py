@@ -13,6 +13,7 @@ from aiohttp import web
 from devstack.sandbox.faults import ErrorKnob
 from devstack.sandbox.gate import Refusal, parse_json
 from devstack.sandbox.inbox import Accepted, Content, Inbox
+from devstack.sandbox.receipts import ReceiptSender, meta_callback
 from devstack.sandbox.slots import read_slots
 
 PHONE_NUMBER_ID = "100000000000001"
@@ -76,8 +77,9 @@ _CODE_OF_STATUS = {400: 100, 401: 190, 403: 10, 429: 130429, 500: 131000, 503: 1
 class Meta:
     name = "meta"
 
-    def __init__(self, inbox: Inbox) -> None:
+    def __init__(self, inbox: Inbox, receipts: ReceiptSender) -> None:
         self._inbox = inbox
+        self._receipts = receipts
 
     def recipient_of(self, _request: web.Request, body: bytes) -> str | None:
         """With the plus of E.164, which Meta itself leaves out."""
@@ -105,6 +107,7 @@ class Meta:
                 size=len(body),
             )
         )
+        self._receipts.report(self.name, lambda word, knobs: meta_callback(message, wamid, APP_SECRET, word, knobs))
         answer = {
             "messaging_product": "whatsapp",
             "contacts": [{"input": message["to"], "wa_id": digits}],

@@ -16,6 +16,7 @@ from devstack.sandbox.inbox import Inbox
 from devstack.sandbox.meta import VERSION, Meta, MetaPhoneNumber
 from devstack.sandbox.page import Page
 from devstack.sandbox.profiles import Profiles
+from devstack.sandbox.receipts import ReceiptSender
 from devstack.sandbox.sendgrid import SendGrid, SendGridScopes
 from devstack.sandbox.smtp import SmtpServer
 from devstack.sandbox.twilio import Twilio, TwilioAccount
@@ -94,11 +95,13 @@ class Sandbox:
         sendgrid = SendGrid(self.inbox)
         app.router.add_post("/sendgrid/v3/mail/send", gate.guard(sendgrid))
         app.router.add_get("/sendgrid/v3/scopes", gate.guard(SendGridScopes(sendgrid)))
-        twilio = Twilio(self.inbox)
+        receipts = ReceiptSender()
+        receipts.add_routes(app)
+        twilio = Twilio(self.inbox, receipts)
         account = "/twilio/2010-04-01/Accounts/{sid}"
         app.router.add_post(f"{account}/Messages.json", gate.guard(twilio))
         app.router.add_get(f"{account}.json", gate.guard(TwilioAccount(twilio)))
-        meta = Meta(self.inbox)
+        meta = Meta(self.inbox, receipts)
         app.router.add_post(f"/meta/{VERSION}/{{phone_number_id}}/messages", gate.guard(meta))
         app.router.add_get(f"/meta/{VERSION}/{{phone_number_id}}", gate.guard(MetaPhoneNumber(meta)))
         profiles = Profiles()

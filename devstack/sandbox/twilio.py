@@ -19,6 +19,7 @@ from aiohttp import web
 from devstack.sandbox.faults import ErrorKnob
 from devstack.sandbox.gate import Refusal
 from devstack.sandbox.inbox import Accepted, Content, Inbox
+from devstack.sandbox.receipts import ReceiptSender, twilio_callback
 from devstack.sandbox.segments import count_segments, is_gsm_7
 from devstack.sandbox.slots import Slots, read_slots
 
@@ -76,8 +77,9 @@ _CODE_OF_STATUS = {401: 20003, 404: 20404, 429: 20429, 500: 20500, 503: 20503}
 class Twilio:
     name = "twilio"
 
-    def __init__(self, inbox: Inbox) -> None:
+    def __init__(self, inbox: Inbox, receipts: ReceiptSender) -> None:
         self._inbox = inbox
+        self._receipts = receipts
 
     def recipient_of(self, _request: web.Request, body: bytes) -> str | None:
         return _form(body).get("To", "").removeprefix("whatsapp:") or None
@@ -100,6 +102,9 @@ class Twilio:
                 parse=lambda: _content(form),
                 size=len(body),
             )
+        )
+        self._receipts.report(
+            self.name, lambda word, knobs: twilio_callback(form, sid, ACCOUNT_SID, AUTH_TOKEN, word, knobs)
         )
         return web.json_response(_created(sid, form), status=201)
 

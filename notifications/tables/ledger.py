@@ -76,6 +76,13 @@ class Attempt(SQLModel, table=True):
     """One provider call; insert-only. A number that is missing is a call whose answer was lost."""
 
     __tablename__ = "attempts"
+    __table_args__ = (
+        Index(
+            "attempts_provider_message",
+            "provider_message_id",
+            postgresql_where=text("provider_message_id IS NOT NULL"),
+        ),
+    )
 
     origin_id: UUID = Field(primary_key=True)
     seq: int = Field(primary_key=True, sa_type=BigInteger)

@@ -3,6 +3,7 @@
 import base64
 import re
 import time
+from collections.abc import Mapping
 from datetime import timedelta
 from urllib.parse import urlencode
 from uuid import UUID
@@ -17,7 +18,9 @@ from notifications.providers.base import (
     UnknownOutcome,
 )
 from notifications.providers.http import Answer, HttpClient
+from notifications.providers.receipts import ForgedError, ReceiptEvent, WebhookRequest
 from notifications.providers.required import required, required_secret
+from notifications.providers.sms import twilio_receipts
 from notifications.settings import SettingsError, TwilioSettings
 from notifications.statuses import Channel
 
@@ -70,6 +73,7 @@ class TwilioProvider:
         if not self._sender:
             raise SettingsError("set TIDINGS_TWILIO__FROM_NUMBER or TIDINGS_TWILIO__MESSAGING_SERVICE_SID")
         self._callback = settings.status_callback_url
+        self._auth_token = token
         self._account_url = f"{settings.base_url.rstrip('/')}/2010-04-01/Accounts/{sid}"
         self._headers = {"Authorization": f"Basic {base64.b64encode(f'{sid}:{token}'.encode()).decode()}"}
         self._timeout = settings.timeout_seconds
@@ -93,6 +97,18 @@ class TwilioProvider:
         deadline = time.monotonic() + self._timeout
         url = f"{self._account_url}.json"
         _accepted(await self._http.request("GET", url, deadline=deadline, headers=self._headers))
+
+    def parse_receipts(self, request: WebhookRequest) -> list[ReceiptEvent]:
+        urls = [request.url]
+        if self._callback:
+            # As Twilio was told: a proxy may serve it under another path than ours.
+            urls.append(f"{self._callback.partition('?')[0]}?{request.url.partition('?')[2]}")
+        fields = twilio_receipts.verify(self._auth_token, request, urls)
+        return twilio_receipts.read(request, fields, CODES)
+
+    def answer_challenge(self, query: Mapping[str, str]) -> str:
+        del query
+        raise ForgedError("Twilio asks no question")
 
     async def close(self) -> None:
         await self._http.close()

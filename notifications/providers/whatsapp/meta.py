@@ -2,9 +2,12 @@
 
 import re
 import time
+from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
+
+from pydantic import SecretStr
 
 from notifications.providers import verdicts
 from notifications.providers.base import (
@@ -16,8 +19,10 @@ from notifications.providers.base import (
     WhatsAppContent,
 )
 from notifications.providers.http import Answer, HttpClient, encode_json
+from notifications.providers.receipts import NotConfiguredError, ReceiptEvent, WebhookRequest
 from notifications.providers.required import required, required_secret
 from notifications.providers.verdicts import Verdict
+from notifications.providers.whatsapp import meta_receipts
 from notifications.settings import MetaSettings
 from notifications.statuses import Channel
 
@@ -28,7 +33,9 @@ CODES: dict[int, Verdict] = {
     131048: verdicts.transient("too many recipients reported messages as spam", retry_after=timedelta(hours=1)),
     131056: verdicts.transient("too many messages to this recipient in a short time", retry_after=timedelta(seconds=6)),
     133016: verdicts.transient("too many registrations of the sender", retry_after=timedelta(hours=1)),
-    **dict.fromkeys((1, 2, 131000, 131016, 131057, 133004), verdicts.transient("Meta's service is disturbed")),
+    **dict.fromkeys(
+        (1, 2, 131000, 131016, 131057, 133004), verdicts.transient("Meta's service is disturbed", outage=True)
+    ),
     **dict.fromkeys((0, 190), verdicts.config("the access token is wrong or has expired")),
     **dict.fromkeys((3, 10, 131005, *range(200, 300)), verdicts.config("the access token lacks a permission")),
     33: verdicts.config("the sender's phone number id is unknown or deleted"),
@@ -74,6 +81,8 @@ class MetaProvider:
         token = required_secret(settings.access_token, "TIDINGS_META__ACCESS_TOKEN")
         self._number_url = f"{settings.base_url.rstrip('/')}/{number_id}"
         self._headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}
+        self._app_secret = settings.app_secret
+        self._verify_token = settings.verify_token
         self._timeout = settings.timeout_seconds
         self._http = HttpClient(self.name, timeout_seconds=settings.timeout_seconds)
 
@@ -97,8 +106,21 @@ class MetaProvider:
         url = f"{self._number_url}?fields=id"
         _accepted(await self._http.request("GET", url, deadline=deadline, headers=self._headers))
 
+    def parse_receipts(self, request: WebhookRequest) -> list[ReceiptEvent]:
+        meta_receipts.verify(_given(self._app_secret, "TIDINGS_META__APP_SECRET"), request)
+        return meta_receipts.read(request, CODES)
+
+    def answer_challenge(self, query: Mapping[str, str]) -> str:
+        return meta_receipts.challenge(_given(self._verify_token, "TIDINGS_META__VERIFY_TOKEN"), query)
+
     async def close(self) -> None:
         await self._http.close()
+
+
+def _given(secret: SecretStr | None, variable: str) -> str:
+    if secret is None or not secret.get_secret_value():
+        raise NotConfiguredError(f"{variable} is not set, so nothing can be told of Meta's webhooks")
+    return secret.get_secret_value()
 
 
 def build_message(message: OutgoingMessage, idempotency_key: UUID) -> dict[str, Any]:

@@ -1,0 +1,94 @@
+"""The providers that report by webhook, as the process that takes the reports knows them."""
+
+import contextlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import TypeVar
+
+from pydantic import SecretStr
+
+from notifications.providers.development import (
+    SANDBOX_ACCESS_TOKEN,
+    SANDBOX_ACCOUNT_SID,
+    SANDBOX_AUTH_TOKEN,
+    SANDBOX_FROM_NUMBER,
+    SANDBOX_PHONE_NUMBER_ID,
+)
+from notifications.providers.receipts import ForgedError, ReceiptEvent, ReportingProvider, WebhookError, WebhookRequest
+from notifications.providers.sms.twilio import TwilioProvider
+from notifications.providers.whatsapp.meta import MetaProvider
+from notifications.settings import Settings, SettingsError
+
+Answer = TypeVar("Answer")
+
+REPORTING: Mapping[str, Callable[[Settings], ReportingProvider]] = {
+    "twilio": lambda settings: TwilioProvider(settings.twilio),
+    "meta": lambda settings: MetaProvider(settings.meta),
+}
+
+
+class ReceiptSource:
+    """One vendor's webhook; in development both the real account and the sandbox's may call it."""
+
+    def __init__(self, accounts: Sequence[ReportingProvider]) -> None:
+        self._accounts = accounts
+
+    def parse_receipts(self, request: WebhookRequest) -> list[ReceiptEvent]:
+        """As `ReportingProvider.parse_receipts`, by the first account whose secret fits."""
+        return self._first(lambda account: account.parse_receipts(request))
+
+    def answer_challenge(self, query: Mapping[str, str]) -> str:
+        """As `ReportingProvider.answer_challenge`."""
+        return self._first(lambda account: account.answer_challenge(query))
+
+    async def close(self) -> None:
+        for account in self._accounts:
+            await account.close()
+
+    def _first(self, ask: Callable[[ReportingProvider], Answer]) -> Answer:
+        refusal: WebhookError = ForgedError("no account of this vendor is configured")
+        for account in self._accounts:
+            try:
+                return ask(account)
+            except WebhookError as error:
+                refusal = error
+        raise refusal
+
+
+def build_receipt_sources(settings: Settings) -> dict[str, ReceiptSource]:
+    """The vendors that have an account here, by name."""
+    found = {name: list(_accounts(name, settings)) for name in REPORTING}
+    return {name: ReceiptSource(accounts) for name, accounts in found.items() if accounts}
+
+
+def _accounts(name: str, settings: Settings) -> Iterator[ReportingProvider]:
+    with contextlib.suppress(SettingsError):  # not configured; whoever sends by it is told by the worker
+        yield REPORTING[name](settings)
+    if settings.dev_sandbox_url:
+        yield _SANDBOX[name](settings)
+
+
+# What the sandbox signs with; everybody may know it.
+SANDBOX_APP_SECRET = "sandbox-meta-app-secret"  # noqa: S105 - see above
+SANDBOX_VERIFY_TOKEN = "sandbox-meta-verify-token"  # noqa: S105 - see above
+
+
+def _sandbox_twilio(settings: Settings) -> ReportingProvider:
+    account = {
+        "account_sid": SANDBOX_ACCOUNT_SID,
+        "auth_token": SecretStr(SANDBOX_AUTH_TOKEN),
+        "from_number": SANDBOX_FROM_NUMBER,
+    }
+    return TwilioProvider(settings.twilio.model_copy(update=account))
+
+
+def _sandbox_meta(settings: Settings) -> ReportingProvider:
+    account = {
+        "phone_number_id": SANDBOX_PHONE_NUMBER_ID,
+        "access_token": SecretStr(SANDBOX_ACCESS_TOKEN),
+        "app_secret": SecretStr(SANDBOX_APP_SECRET),
+        "verify_token": SecretStr(SANDBOX_VERIFY_TOKEN),
+    }
+    return MetaProvider(settings.meta.model_copy(update=account))
+
+
+_SANDBOX: Mapping[str, Callable[[Settings], ReportingProvider]] = {"twilio": _sandbox_twilio, "meta": _sandbox_meta}
