@@ -10,6 +10,7 @@ from notifications.statuses import Channel, NotificationType
 
 ORCHESTRATOR = "orchestrator"
 ORCHESTRATOR_BULK = "orchestrator-bulk"
+RECONCILIATION = "tidings-reconciliation"  # the Schedule
 
 NOTIFICATION_TYPE = SearchAttributeKey.for_keyword("NotificationType")
 CHANNEL = SearchAttributeKey.for_keyword_list("Channel")

@@ -134,8 +134,11 @@ class Servers:
 
             _refuse(await temporal_problem())
             return
+        from temporalio.client import Client  # noqa: PLC0415 - see above
+
         from activities.temporal import SEARCH_ATTRIBUTES  # noqa: PLC0415 - see above
         from devstack.temporal import start_temporal  # noqa: PLC0415 - see above
+        from workflows.reconciliation import create_reconciliation  # noqa: PLC0415 - see above
 
         server = await start_temporal(
             self._ports["temporal"],
@@ -144,6 +147,7 @@ class Servers:
             search_attributes=SEARCH_ATTRIBUTES,
         )
         self.processes.append(server.process)
+        await create_reconciliation(await Client.connect(server.address))
 
     async def _kafka(self) -> None:
         if "kafka" in self._given:

@@ -25,6 +25,7 @@ COMMANDS = {
     "providers": ("tidings.providers", "providers", "Show, pause and resume provider accounts."),
     "stuck": ("tidings.stuck", "stuck", "List, retry or skip stuck messages, many at once."),
     "replay": ("tidings.replay", "replay", "List, replay or give up rejected events."),
+    "reconcile": ("tidings.reconcile", "reconcile", "Create the schedule of reconciliation."),
     "doctor": ("tidings.doctor", "doctor", "Check everything that Tidings depends on."),
 }
 # These make or take their surroundings themselves.

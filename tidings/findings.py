@@ -15,7 +15,7 @@ from temporalio.api.taskqueue.v1 import TaskQueue
 from temporalio.api.workflowservice.v1 import DescribeTaskQueueRequest
 from temporalio.client import Client
 
-from activities.temporal import connect
+from activities.temporal import RECONCILIATION, connect
 from bridge.kafka_settings import kafka_config
 from bridge.topics import all_topics
 from devstack.checks import Problem, database_problem, kafka_problem, namespace_problem
@@ -28,6 +28,7 @@ from notifications.providers.registry import build_providers
 from notifications.settings import Settings, SettingsError, load_settings
 from notifications.statuses import Channel
 from worker.roles import Role, queues_of
+from workflows.reconciliation import has_reconciliation
 
 _CHECK_SECONDS = 20
 _OLDEST_PYTHON = (3, 11)
@@ -107,7 +108,15 @@ async def _temporal() -> list[Finding]:
         return [Finding("temporal", ok=False, detail=f"does not answer: {str(error).splitlines()[0]}", mend=mend)]
     detail = f"answers, the namespace {client.namespace} has our search attributes"
     found = [_judge("temporal", await namespace_problem(client), detail)]
+    if found[0].ok:
+        found.append(await check_reconciliation(client))
     return found + [await check_workers(client, role) for role in Role]
+
+
+async def check_reconciliation(client: Client) -> Finding:
+    missing = Problem(f"the Schedule {RECONCILIATION} does not exist", "python -m tidings reconcile")
+    there = await has_reconciliation(client)
+    return _judge("reconciliation", None if there else missing, f"the Schedule {RECONCILIATION} exists")
 
 
 async def check_workers(client: Client, role: Role) -> Finding:

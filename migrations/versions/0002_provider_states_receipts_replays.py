@@ -48,6 +48,13 @@ def upgrade() -> None:
     op.create_index(
         "receipts_unmatched", "receipts", ["received_at"], unique=False, postgresql_where=sa.text("matched_at IS NULL")
     )
+    op.create_index(
+        "notifications_waking",
+        "notifications",
+        ["wake_at"],
+        unique=False,
+        postgresql_where=sa.text("finished_at IS NULL"),
+    )
     op.add_column("rejected_events", sa.Column("replayed_at", sa.DateTime(timezone=True), nullable=True))
     op.add_column("rejected_events", sa.Column("replayed_as", sa.String(), nullable=True))
     op.add_column("rejected_events", sa.Column("replayed_source", sa.String(), nullable=True))
@@ -56,6 +63,7 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
+    op.drop_index("notifications_waking", table_name="notifications", postgresql_where=sa.text("finished_at IS NULL"))
     op.drop_column("rejected_events", "given_up_by")
     op.drop_column("rejected_events", "given_up_at")
     op.drop_column("rejected_events", "replayed_source")

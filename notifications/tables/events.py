@@ -20,6 +20,7 @@ class Notification(SQLModel, table=True):
     __tablename__ = "notifications"
     __table_args__ = (
         Index("notifications_not_started", "received_at", postgresql_where=text("started_at IS NULL")),
+        Index("notifications_waking", "wake_at", postgresql_where=text("finished_at IS NULL")),
         Index("notifications_not_tried", "type", "due_at", postgresql_where=text("tried_at IS NULL")),
         Index("notifications_cancelkey", "source", "cancelkey", postgresql_where=text("cancelkey IS NOT NULL")),
         Index("notifications_received", "received_at", "id"),
