@@ -23,8 +23,8 @@ async def test_send(database_url: str, sessions: Sessions, sandbox_url: str, san
         "TIDINGS_DEV_SANDBOX_SMTP_PORT": str(sandbox_smtp_port),
     }
 
-    async def run(*arguments: str) -> Result:
-        return await run_command("test-send", *arguments, env=env)
+    async def run(*arguments: str, **more: str) -> Result:
+        return await run_command("test-send", *arguments, env=env | more)
 
     return run
 
@@ -38,6 +38,20 @@ async def test_the_example_arrives_in_the_inbox(test_send: Any, sandbox_url: str
     async with httpx.AsyncClient(base_url=sandbox_url) as client:
         inbox = (await client.get("/api/inbox", params={"channel": "email", "to": to})).text
     assert "49,90" in inbox, "the German text"
+
+
+async def test_the_first_provider_of_the_settings_is_used(test_send: Any, sandbox_url: str) -> None:
+    to = f"{unique('jane')}@example.org"
+    command = ("payment.succeeded", "--channel", "email", "--to", to, "--json")
+    result = await test_send(*command, TIDINGS_EMAIL_PROVIDERS="sendgrid,smtp")
+    assert result.exit_code == 0, result.output
+    tested = json.loads(result.stdout)
+    async with httpx.AsyncClient(base_url=sandbox_url) as client:
+        (entry,) = (await client.get("/api/inbox", params={"to": to})).json()["items"]
+    assert (entry["provider"], tested["provider"]) == ("sendgrid", "sendgrid")
+    assert entry["provider_message_id"] == tested["provider_message_id"]
+    assert "49.90" in entry["content"]["text"]
+    assert "49.90" in entry["content"]["html"]
 
 
 async def test_a_phone_in_any_spelling(test_send: Any) -> None:

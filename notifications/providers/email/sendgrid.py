@@ -43,6 +43,7 @@ MAX_BYTES = 30_000_000
 SCOPE = "mail.send"
 _MESSAGE_ID = re.compile(r"[A-Za-z0-9_.-]{1,200}")
 _BLAME: tuple[ErrorScope | None, ...] = (ErrorScope.CONFIG, ErrorScope.MESSAGE, ErrorScope.RECIPIENT)
+_MAX_WAIT_SECONDS = 10**6  # as in http.py: no date of ours may overflow
 _EPOCH = re.compile(r"[0-9]{1,12}")
 
 
@@ -185,4 +186,4 @@ def _wait(answer: Answer) -> timedelta | None:
         now = parsedate_to_datetime(answer.headers.get("date", "")).timestamp()
     except ValueError:
         now = time.time()
-    return timedelta(seconds=max(int(reset) - now, 0))
+    return timedelta(seconds=min(max(int(reset) - now, 0), _MAX_WAIT_SECONDS))

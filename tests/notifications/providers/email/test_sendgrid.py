@@ -124,6 +124,7 @@ def test_an_empty_part_is_left_out():
         ({"X-RateLimit-Reset": "1795341640", "Date": "Sun, 22 Nov 2026 10:00:00 GMT"}, timedelta(seconds=40)),
         ({"X-RateLimit-Reset": "1795341500", "Date": "Sun, 22 Nov 2026 10:00:00 GMT"}, timedelta()),
         ({"X-RateLimit-Reset": "1795341640", "Retry-After": "3"}, timedelta(seconds=3)),
+        ({"X-RateLimit-Reset": "999999999999"}, timedelta(seconds=10**6)),
         ({"X-RateLimit-Reset": "soon"}, None),
     ],
 )
