@@ -7,6 +7,8 @@ from pathlib import Path
 
 from devstack.ports import HOST
 from devstack.state import Endpoints, kept_secret
+from notifications.settings import Settings
+from notifications.statuses import Channel
 
 MAX_RETRY_FOR = "20s"  # so that a delivery gets stuck while one watches
 GIVEN_SERVERS = {
@@ -30,8 +32,22 @@ def given_servers(environ: Mapping[str, str]) -> dict[str, str]:
 
 
 def own_accounts(environ: Mapping[str, str]) -> list[str]:
-    """The providers for which the user configured an account of their own."""
-    return [provider for provider, names in _ACCOUNTS.items() if any(environ.get(name) for name in names)]
+    """The chosen providers for which the user configured an account of their own."""
+    chosen = _chosen(environ)
+    return [
+        provider
+        for provider, names in _ACCOUNTS.items()
+        if provider in chosen and any(environ.get(name) for name in names)
+    ]
+
+
+def _chosen(environ: Mapping[str, str]) -> set[str]:
+    defaults = Settings()
+    lists = (
+        environ.get(f"TIDINGS_{channel.upper()}_PROVIDERS") or ",".join(defaults.providers_of(channel))
+        for channel in Channel
+    )
+    return {name.strip() for names in lists for name in names.split(",")}
 
 
 def stack_variables(endpoints: Endpoints, *, state: Path, environ: Mapping[str, str] = os.environ) -> dict[str, str]:

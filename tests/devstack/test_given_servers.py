@@ -73,7 +73,9 @@ def test_a_variable_that_the_user_set_stays(tmp_path: Path) -> None:
 def test_an_account_of_the_users_own_is_said(tmp_path: Path) -> None:
     environ = {"TIDINGS_TWILIO__ACCOUNT_SID": "AC1"}
     assert own_accounts(environ) == ["twilio"]
-    assert own_accounts({"TIDINGS_SENDGRID__API_KEY_FILE": "key"}) == ["sendgrid"]
+    sendgrid = {"TIDINGS_SENDGRID__API_KEY_FILE": "key", "TIDINGS_SMTP__HOST": "smtp.example"}
+    assert own_accounts(sendgrid) == ["smtp"], "what is not chosen is not used"
+    assert own_accounts({**sendgrid, "TIDINGS_EMAIL_PROVIDERS": "sendgrid, smtp"}) == ["smtp", "sendgrid"]
     assert "TIDINGS_DEV_ALLOW_RECIPIENTS" in servers(tmp_path, environ).notes[0]
 
 
