@@ -19,4 +19,7 @@ BREAKER = Counter(
     "tidings_breaker_changes_total", "Circuit breakers that opened (again) or closed", ["channel", "provider", "change"]
 )
 REPAIRS = Counter("tidings_reconciliation_repairs_total", "Workflows started by reconciliation", ["kind"])
+FAILOVERS = Counter(
+    "tidings_failovers_total", "Messages that another provider was tried for at once", ["channel", "provider"]
+)
 CLAIMS = Counter("tidings_claims_total", "Claims by what they found", ["channel", "verdict"])

@@ -25,6 +25,7 @@ from notifications.providers.base import (
     PermanentDeliveryError,
     Provider,
 )
+from notifications.providers.routing import lets_another_try, remaining
 from notifications.rendering.errors import RenderError
 from notifications.statuses import AttemptOutcome, Channel, MessageStatus
 
@@ -33,6 +34,7 @@ CLAIM_PATIENCE = timedelta(seconds=3)  # for an answer of Postgres that was lost
 CALL_SECONDS = 20.0  # the one total deadline of a call
 DEADLINE_GRACE_SECONDS = 1.0  # then a provider that overruns its deadline is cut off
 RECORD_SECONDS = 5.0
+MIN_CALL_SECONDS = 8.0  # with less left, another provider has to wait for the next try
 TRIES_BEFORE_RETRYING = 3  # failed tries of a round before the workflow says `retrying`
 
 log = structlog.get_logger()
@@ -91,28 +93,43 @@ class SendingActivities:
             ApplicationError: retryable; `next_retry_delay` says when.
 
         """
-        claim, claim_begun = await self._claim(request)
+        names = tuple(provider.name for provider in self._providers[request.channel])
+        while True:
+            result, called = await self._try(request, names)
+            if result is not None:
+                return result
+            names = remaining(names, called)
+
+    async def _try(self, request: SendRequest, names: Sequence[str]) -> tuple[SendResult | None, str]:
+        """Call one of these providers, and say which; without a result another is to try at once."""
+        claim, claim_begun = await self._claim(request, names)
         metrics.CLAIMS.labels(claim.channel, claim.verdict).inc()
         structlog.contextvars.bind_contextvars(
             notification_id=str(claim.origin_id), seq=claim.seq, attempt=claim.attempt, channel=str(claim.channel)
         )
         if claim.verdict is not Verdict.CLAIMED:
-            return _not_claimed(claim)
+            return _not_claimed(claim), claim.waits_for
         provider = next(each for each in self._providers[request.channel] if each.name == claim.provider)
         # Whatever calls this activity off, a begun call ends and what came of it is written down.
-        delivery = asyncio.ensure_future(self._deliver(claim, provider, claim_begun, stick=request.stick))
+        has_others = bool(remaining(names, provider.name))
+        delivery = asyncio.ensure_future(
+            self._deliver(claim, provider, claim_begun, stick=request.stick, has_others=has_others)
+        )
         try:
-            return await asyncio.shield(delivery)
+            return await asyncio.shield(delivery), provider.name
         except asyncio.CancelledError:
-            return await delivery
+            result = await delivery
+            if result is None:
+                raise
+            return result, provider.name
 
-    async def _claim(self, request: SendRequest) -> tuple[Claim, float]:
+    async def _claim(self, request: SendRequest, names: Sequence[str]) -> tuple[Claim, float]:
         """Claim, again where the answer was lost: the same try may go on with a claim of its own, its call not begun.
 
         Returns the claim and the monotonic instant from which its age counts.
         """
         scheduled_at = activity.info().current_attempt_scheduled_time
-        first, *others = (provider.name for provider in self._providers[request.channel])
+        first, *others = names
         wanted = Try(
             request.origin_id, request.seq, request.round, scheduled_at, first, request.stick, others=tuple(others)
         )
@@ -125,7 +142,9 @@ class SendingActivities:
         async with infrastructure():
             return await outlast(claim, until=datetime.now(UTC) + CLAIM_PATIENCE)
 
-    async def _deliver(self, claim: Claim, provider: Provider, claim_begun: float, *, stick: bool) -> SendResult:
+    async def _deliver(
+        self, claim: Claim, provider: Provider, claim_begun: float, *, stick: bool, has_others: bool
+    ) -> SendResult | None:
         started = datetime.now(UTC)
         result = Result(
             claim.origin_id, claim.seq, claim.attempt, provider.name, AttemptOutcome.ACCEPTED, started, started
@@ -134,10 +153,10 @@ class SendingActivities:
         if isinstance(rendered, RenderError):
             outcome = ended(result, AttemptOutcome.RENDER_ERROR, "render_error", str(rendered))
         else:
-            if time.monotonic() - claim_begun > self._claim_to_call_seconds:
+            if time.monotonic() - claim_begun > self._claim_to_call_seconds or _seconds_for_call() <= 0:
                 await self._release(claim)
                 raise again("ClaimTooOld", "the call could not begin in time", timedelta(seconds=1))
-            outcome = await self._call(claim, provider, rendered, result)
+            outcome = await self._call(claim, provider, rendered, result, has_others=has_others)
         recorded = await self._record(outcome, claim, stick=stick)
         return await self._conclude(claim, outcome, recorded)
 
@@ -152,19 +171,22 @@ class SendingActivities:
             await self._release(claim)
             raise
 
-    async def _call(self, claim: Claim, provider: Provider, rendered: Rendered, result: Result) -> Result:
+    async def _call(
+        self, claim: Claim, provider: Provider, rendered: Rendered, result: Result, *, has_others: bool
+    ) -> Result:
         begun = time.monotonic()
+        seconds = min(self._call_seconds, _seconds_for_call())
         key = message_id(claim.origin_id, claim.seq)
         failure: Exception | None = None
         try:
-            async with asyncio.timeout(self._call_seconds + DEADLINE_GRACE_SECONDS):
-                receipt = await provider.send(
-                    rendered.message, idempotency_key=key, deadline=begun + self._call_seconds
-                )
+            async with asyncio.timeout(seconds + DEADLINE_GRACE_SECONDS):
+                receipt = await provider.send(rendered.message, idempotency_key=key, deadline=begun + seconds)
         except DeliveryError as error:
             failure = error
-            delay = next_delay(claim.failures, error)
+            failover = has_others and lets_another_try(error) and _seconds_for_another() >= MIN_CALL_SECONDS
+            delay = timedelta() if failover else next_delay(claim.failures, error)
             outcome = ended(result, outcome_of(error), error.code, error.detail, delay=delay)
+            outcome = replace(outcome, failover=failover)
             await self._condemn(claim, provider, error)
         except Exception as error:  # noqa: BLE001 - a provider that breaks its protocol: the request may have gone out
             failure = error
@@ -221,9 +243,12 @@ class SendingActivities:
         )
         return recorded
 
-    async def _conclude(self, claim: Claim, outcome: Result, recorded: Recorded) -> SendResult:
+    async def _conclude(self, claim: Claim, outcome: Result, recorded: Recorded) -> SendResult | None:
         if recorded.stuck_reason is not None:
             metrics.STUCK.labels(claim.channel, outcome.provider, recorded.stuck_reason).inc()
+        elif recorded.status.is_open and outcome.failover:
+            metrics.FAILOVERS.labels(claim.channel, outcome.provider).inc()
+            return None
         elif recorded.status.is_open:
             if recorded.failures == TRIES_BEFORE_RETRYING:
                 await self._tell_workflow()
@@ -251,6 +276,15 @@ def _last_moment() -> datetime:
     info = activity.info()
     window = info.start_to_close_timeout or timedelta(seconds=CLAIM_TO_CALL_SECONDS + CALL_SECONDS + RECORD_SECONDS)
     return info.started_time + window - timedelta(seconds=1)
+
+
+def _seconds_for_call() -> float:
+    """What is left for a call, so that what came of it can still be recorded."""
+    return (_last_moment() - datetime.now(UTC)).total_seconds() + 1 - RECORD_SECONDS
+
+
+def _seconds_for_another() -> float:
+    return _seconds_for_call() - CLAIM_TO_CALL_SECONDS
 
 
 def _not_claimed(claim: Claim) -> SendResult:

@@ -25,7 +25,10 @@ _REMEMBERED_CLAIMS = 10_000  # more than a process can have in flight
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """How a claimed attempt went. `delay` is the wait before the next try, for outcomes that have one."""
+    """How a claimed attempt went. `delay` is the wait before the next try, for outcomes that have one.
+
+    `failover`: another provider is tried now, so that a fault of our account does not make the message stuck.
+    """
 
     origin_id: UUID
     seq: int
@@ -39,6 +42,7 @@ class Result:
     provider_message_id: str | None = None
     delay: timedelta = timedelta()
     stick: bool = True
+    failover: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,6 +125,7 @@ class Ledger:
             started="started_at",
             finished="finished_at",
             sticks="stick",
+            failovers="failover",
         )
         parameters["delays"] = [result.delay.total_seconds() for result in results]
         async with transaction(self._sessions) as session:

@@ -18,16 +18,17 @@ WITH results AS (
                          CAST(:providers AS text[]), CAST(:outcomes AS text[]), CAST(:codes AS text[]),
                          CAST(:details AS text[]), CAST(:provider_message_ids AS text[]),
                          CAST(:started AS timestamptz[]), CAST(:finished AS timestamptz[]),
-                         CAST(:delays AS float8[]), CAST(:sticks AS bool[]))
+                         CAST(:delays AS float8[]), CAST(:sticks AS bool[]),
+                         CAST(:failovers AS bool[]))
         AS r (origin_id, seq, attempt, provider, outcome, code, detail, provider_message_id, started_at, finished_at,
-              delay, stick)
+              delay, stick, failover)
 ), held AS (
     SELECT m.origin_id, m.seq, m.round, m.status AS was, m.reason AS reason_was, m.stuck_reason AS stuck_was,
            m.failures AS failures_were, m.attempt AS attempt_was, m.budget_since AS budget_was, m.retry_for,
            m.expires_at, m.duplicates, r.attempt = m.attempt AND m.status = 'sending' AS is_current,
            EXISTS (SELECT FROM notifications n WHERE n.id = m.origin_id AND n.cancelled_at IS NOT NULL) AS withdrawn,
            r.attempt, r.provider, r.outcome, coalesce(r.code, r.outcome) AS code, r.provider_message_id, r.delay,
-           r.stick
+           r.stick, r.failover
     FROM messages m JOIN results r USING (origin_id, seq)
     ORDER BY m.origin_id, m.seq
     FOR UPDATE OF m
@@ -45,7 +46,7 @@ WITH results AS (
         WHEN outcome = 'unknown' AND (duplicates = 'at_most_once' OR withdrawn) THEN 'unknown'
         WHEN outcome IN ('rejected_recipient', 'rejected_message') THEN 'failed'
         WHEN withdrawn THEN 'cancelled'
-        WHEN outcome IN ('transient', 'unknown')
+        WHEN (outcome IN ('transient', 'unknown') OR outcome = 'rejected_config' AND failover)
              AND now() + delay * interval '1 second' <= coalesce(budget_was, now()) + retry_for
              AND delay <= 900 AND now() + delay * interval '1 second' < expires_at THEN 'pending'
         WHEN stick THEN 'stuck'

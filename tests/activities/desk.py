@@ -35,7 +35,7 @@ class Desk:
         self.notification = notification
         # A name of its own: what is known of a provider is shared by all desks of a database.
         self.provider = MemoryProvider(Channel.EMAIL, name=f"memory-{uuid4().hex[:8]}")
-        self._seq = 0
+        self.start_to_close = timedelta(seconds=10)
         values: dict[str, Any] = {
             "ledger": Ledger(house.sessions, process="worker-a"),
             "contents": Contents(house.sessions, catalogue=CatalogueStore(house.sessions), renderer=Renderer()),
@@ -54,7 +54,7 @@ class Desk:
             environment.info,
             current_attempt_scheduled_time=at,
             started_time=datetime.now(UTC),
-            start_to_close_timeout=timedelta(seconds=10),
+            start_to_close_timeout=self.start_to_close,
             retry_policy=RetryPolicy(initial_interval=SECOND, backoff_coefficient=2.0, maximum_interval=60 * SECOND),
         )
         request = SendRequest(self.notification, seq, channel, round_number, stick)
