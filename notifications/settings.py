@@ -54,6 +54,7 @@ class SendGridSettings(_Section):
     api_key: SecretStr | None = None
     from_address: str | None = None
     reply_to: str | None = None
+    webhook_public_key: str | None = None  # checks the signature of the event webhook
     base_url: str = "https://api.sendgrid.com"
     timeout_seconds: float = Field(15.0, gt=0)
 

@@ -13,6 +13,7 @@ from notifications.providers.development import (
     SANDBOX_FROM_NUMBER,
     SANDBOX_PHONE_NUMBER_ID,
 )
+from notifications.providers.email.sendgrid import SendGridProvider
 from notifications.providers.receipts import ForgedError, ReceiptEvent, ReportingProvider, WebhookError, WebhookRequest
 from notifications.providers.sms.twilio import TwilioProvider
 from notifications.providers.whatsapp.meta import MetaProvider
@@ -21,6 +22,7 @@ from notifications.settings import Settings, SettingsError
 Answer = TypeVar("Answer")
 
 REPORTING: Mapping[str, Callable[[Settings], ReportingProvider]] = {
+    "sendgrid": lambda settings: SendGridProvider(settings.sendgrid),
     "twilio": lambda settings: TwilioProvider(settings.twilio),
     "meta": lambda settings: MetaProvider(settings.meta),
 }
@@ -63,7 +65,7 @@ def build_receipt_sources(settings: Settings) -> dict[str, ReceiptSource]:
 def _accounts(name: str, settings: Settings) -> Iterator[ReportingProvider]:
     with contextlib.suppress(SettingsError):  # not configured; whoever sends by it is told by the worker
         yield REPORTING[name](settings)
-    if settings.dev_sandbox_url:
+    if settings.dev_sandbox_url and name in _SANDBOX:
         yield _SANDBOX[name](settings)
 
 

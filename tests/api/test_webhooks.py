@@ -19,13 +19,15 @@ from api.limits import MAX_WEBHOOK
 from api.memory import MemoryWorkflows
 from api.receipt_sweep import sweeping
 from notifications.database import Sessions
+from notifications.providers.email import sendgrid_receipts
 from notifications.providers.reporting import build_receipt_sources
 from notifications.providers.sms import twilio_receipts
 from notifications.providers.whatsapp import meta_receipts
 from notifications.receipts import Receipts
-from notifications.settings import MetaSettings, Settings, TwilioSettings
+from notifications.settings import MetaSettings, SendGridSettings, Settings, TwilioSettings
 from notifications.tables import Message, ReceiptRecord
 from tests.api.support import attempt_row, client_of, message_row, notification_row, save, unique
+from tests.notifications.providers.email.test_sendgrid_receipts import BODY, KEY, SIGNATURE, TIMESTAMP
 from tests.support.integration import until
 
 SECRET = "canary-secret"
@@ -38,6 +40,7 @@ def context(context: ApiContext) -> ApiContext:
         hash_key=context.settings.hash_key,
         public_url="https://tidings.example",
         twilio=TwilioSettings(account_sid="AC1", auth_token=SecretStr(SECRET), from_number="+15005550006"),
+        sendgrid=SendGridSettings(api_key=SecretStr("k"), from_address="a@example.org", webhook_public_key=KEY),
         meta=MetaSettings(
             phone_number_id="1",
             access_token=SecretStr("t"),
@@ -118,6 +121,14 @@ async def test_what_is_not_the_vendors_changes_nothing(
     assert await status_of(sessions, origin) == "sent"
     async with sessions() as session:
         assert (await session.exec(select(ReceiptRecord).where(ReceiptRecord.origin_id == origin))).all() == []
+
+
+async def test_an_old_one_is_stale_though_its_signature_is_right(client: AsyncClient) -> None:
+    before = counted("stale", "sendgrid")
+    headers = {sendgrid_receipts.SIGNATURE_HEADER: SIGNATURE, sendgrid_receipts.TIMESTAMP_HEADER: TIMESTAMP}
+    answer = await client.post("/webhooks/sendgrid", content=BODY, headers=headers)
+    assert (answer.status_code, answer.json()["type"]) == (403, "urn:tidings:problem:forged-webhook")
+    assert counted("stale", "sendgrid") == before + 1
 
 
 async def test_one_that_is_too_large_is_not_read(client: AsyncClient) -> None:

@@ -2,6 +2,7 @@
 
 import re
 import time
+from collections.abc import Mapping
 from datetime import timedelta
 from email.utils import parsedate_to_datetime
 from http import HTTPStatus
@@ -10,9 +11,11 @@ from uuid import UUID
 
 from notifications.providers import verdicts
 from notifications.providers.base import DeliveryError, ErrorScope, OutgoingMessage, PermanentDeliveryError, Receipt
+from notifications.providers.email import sendgrid_receipts
 from notifications.providers.email.addresses import Mailbox, one_line
 from notifications.providers.email.mime import email_content, extra_fields, own_mailbox, read_parties
 from notifications.providers.http import Answer, HttpClient, encode_json
+from notifications.providers.receipts import ForgedError, ReceiptEvent, WebhookRequest
 from notifications.providers.required import required, required_secret
 from notifications.providers.verdicts import Verdict
 from notifications.settings import SendGridSettings
@@ -65,6 +68,7 @@ class SendGridProvider:
         )
         self._url = f"{settings.base_url.rstrip('/')}/v3"
         self._headers = {"Authorization": f"Bearer {key}", "Content-Type": "application/json"}
+        self._webhook_key = settings.webhook_public_key or ""
         self._timeout = settings.timeout_seconds
         self._http = HttpClient(self.name, timeout_seconds=settings.timeout_seconds)
 
@@ -92,6 +96,14 @@ class SendGridProvider:
         if not isinstance(scopes, list) or SCOPE not in scopes:
             detail = "the API key lacks the permission Mail Send"
             raise PermanentDeliveryError("sendgrid_no_scope", detail, scope=ErrorScope.CONFIG)
+
+    def parse_receipts(self, request: WebhookRequest) -> list[ReceiptEvent]:
+        sendgrid_receipts.verify(self._webhook_key, request)
+        return sendgrid_receipts.read(request)
+
+    def answer_challenge(self, query: Mapping[str, str]) -> str:
+        del query
+        raise ForgedError("SendGrid asks no question")
 
     async def close(self) -> None:
         await self._http.close()
