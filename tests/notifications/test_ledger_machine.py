@@ -217,7 +217,7 @@ class LedgerMachine(RuleBasedStateMachine):
         """Rules of their own would end most messages before anything interesting happens to them."""
         dice = self._throw(number)
         seq = self._choose(dice, among=lambda model: model.status.is_open)
-        rare = {
+        rare: dict[Callable[[], None], int] = {
             self._cancel: 2,
             self._expire: 2,
             partial(self._time_passes, seq): 3,
@@ -293,7 +293,7 @@ def test_the_ledger_keeps_its_word_whatever_comes_in_whatever_order(database_url
         engine = create_engine(SecretStr(database_url), pool_size=1)
         try:
             run_state_machine_as_test(
-                partial(LedgerMachine, runner, create_sessions(engine), eye),
+                partial(LedgerMachine, runner, create_sessions(engine), eye),  # type: ignore[arg-type]
                 settings=settings(
                     max_examples=40,
                     stateful_step_count=50,
