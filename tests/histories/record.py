@@ -12,7 +12,7 @@ from typing import Any
 
 from tests.histories.turns import TURNS
 from tests.support.servers import running_time_skipping
-from tests.support.workflows import running_world
+from tests.support.workflow_world import running_world
 
 FOLDER = Path(__file__).parent
 # Names of machines and files, which a replay does not read.

@@ -5,7 +5,8 @@ from dataclasses import replace
 from datetime import timedelta
 
 from notifications.statuses import Channel, RoutingMode
-from tests.support.workflows import HOUR, FakeLedger, Handle, World, accepted, failed, stuck, transient, until
+from tests.support.workflow_world import HOUR, Handle, World, until
+from tests.support.workflows import FakeLedger, accepted, failed, stuck, transient
 from workflows.commands import RerouteCommand, RetryCommand, SkipCommand
 from workflows.notification import NotificationWorkflow
 
