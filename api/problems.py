@@ -81,7 +81,7 @@ NO_WORKER = ProblemType(
     "no-worker",
     503,
     "No worker answered in time",
-    "Start one (`python -m tidings worker orchestrator`) and look at the notification before repeating the command.",
+    "Start one (`python -m tidings worker --roles orchestrator`), and look at the notification before repeating it.",
 )
 PROBLEMS = (
     BAD_REQUEST,

@@ -76,6 +76,7 @@ ATTEMPT_OUTCOMES: Mapping[AttemptOutcome, str] = {
 # The ledger's own words for a failed, stuck or cancelled message; any other word is a provider's code.
 REASONS: Mapping[str, str] = {
     "answer_lost": "the provider was called and its answer was lost",
+    "render_error": "the template failed: mend it, apply it, and a retry takes the newest version",
     "expired": "it expired before it could be delivered",
     "cancelled": "it was cancelled",
     "provider_paused": "an operator paused its provider",
@@ -110,6 +111,11 @@ def explain_skip(reason: str | None) -> str:
         return SKIP_REASONS[SkipReason(reason)]
     except ValueError:
         return f"It was not sent: {reason}."
+
+
+def explain_stuck(reason: str, provider: str | None) -> str:
+    """Why a message waits for an operator: the ledger's own word, or what the provider answered last."""
+    return REASONS.get(reason) or f"{provider or 'the provider'} answered {reason}, and no further try is left"
 
 
 def explain_reason(reason: str) -> str:

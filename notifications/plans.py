@@ -207,7 +207,8 @@ class Plans:
         locked.expires_at = planned.expires_at
         locked.due_at = planned.not_before or locked.due_at or locked.received_at
         locked.wake_at = locked.due_at
-        locked.status = NotificationStatus.SCHEDULED if planned.not_before else NotificationStatus.RUNNING
+        if locked.cancelled_at is None:
+            locked.status = NotificationStatus.SCHEDULED if planned.not_before else NotificationStatus.RUNNING
         session.add(locked)
 
     async def _drop_unwanted(

@@ -10,7 +10,7 @@ from temporalio.exceptions import FailureError
 
 with workflow.unsafe.imports_passed_through():
     from activities.planning import MessageCommand, PlanningActivities
-    from notifications.explanations import explain_reason
+    from notifications.explanations import explain_stuck
     from notifications.plans import MessageState
     from notifications.statuses import Channel, MessageStatus
     from workflows.ledger_calls import ask
@@ -151,8 +151,8 @@ def stuck_details(stuck: Sequence[MessageState]) -> str:
     """Markdown for the Temporal UI: what is wrong and what to do."""
     lines = ["## A delivery is stuck", ""]
     for message in stuck:
-        words = explain_reason(message.stuck_reason or "")
-        lines.append(f"- **{message.channel}**, message {message.seq}, provider {message.provider or '-'}: {words}")
+        words = explain_stuck(message.stuck_reason or "", message.provider)
+        lines.append(f"- **{message.channel}** (message {message.seq}): {words}")
     lines.append("")
     lines.append(_ADVICE)
     return "\n".join(lines)

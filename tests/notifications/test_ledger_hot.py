@@ -4,13 +4,17 @@ An index that contains or depends on a column which every claim changes was meas
 twice the WAL.
 """
 
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from datetime import UTC, datetime
 from uuid import UUID, uuid4
 
-from notifications.database import Sessions, execute, transaction
+import pytest
+from pydantic import SecretStr
+
+from notifications.database import Sessions, create_engine, create_sessions, execute, transaction
 from notifications.ledger import Ledger, Result, Try
 from notifications.statuses import AttemptOutcome
+from tests.support.postgres import fresh_database
 
 T0 = datetime(2026, 11, 22, 10, tzinfo=UTC)
 ROWS, TRIED, BATCH = 30_000, 3_000, 50
@@ -62,17 +66,26 @@ async def _updates(sessions: Sessions) -> tuple[int, int]:
     return found.updated, found.hot
 
 
-async def test_claims_and_records_are_heap_only_updates(sessions: Sessions):
-    ledger = Ledger(sessions, process="worker")
-    origin = await _fill(sessions)
-    updated_before, hot_before = await _updates(sessions)
+@pytest.fixture
+async def alone(postgres_server: str) -> AsyncIterator[Sessions]:
+    """A database and a connection of its own: a connection's counts are published when it pleases."""
+    async with fresh_database(postgres_server) as url:
+        engine = create_engine(SecretStr(url), pool_size=1)
+        yield create_sessions(engine)
+        await engine.dispose()
+
+
+async def test_claims_and_records_are_heap_only_updates(alone: Sessions):
+    ledger = Ledger(alone, process="worker")
+    origin = await _fill(alone)
+    updated_before, hot_before = await _updates(alone)
     for batch in _batches():
         claims = await ledger.claim([Try(origin, seq, 1, T0, "smtp") for seq in batch])
         now = datetime.now(UTC)
         await ledger.record(
             [Result(origin, claim.seq, claim.attempt, "smtp", AttemptOutcome.ACCEPTED, now, now) for claim in claims]
         )
-    updated, hot = await _updates(sessions)
+    updated, hot = await _updates(alone)
     updated, hot = updated - updated_before, hot - hot_before
     assert updated == 2 * TRIED
     assert hot / updated >= 0.7

@@ -7,7 +7,6 @@ a call begun twice, a lowered status, a second claim of an `at_most_once` messag
 import asyncio
 import uuid
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from random import Random
@@ -27,10 +26,10 @@ from psycopg.rows import namedtuple_row
 from pydantic import SecretStr
 
 from notifications.database import Sessions, create_engine, create_sessions, transaction
-from notifications.ledger import Claim, Ledger, Result, Try, Verdict
+from notifications.ledger import Ledger, Result, Try, Verdict
 from notifications.statuses import RANKS, AttemptOutcome, MessageStatus
 from tests.support.ledger import message_row, notification_row
-from tests.support.ledger_model import ModelMessage, strictly_grows
+from tests.support.ledger_model import Call, ModelMessage, strictly_grows
 
 T0 = datetime(2026, 11, 22, 10, tzinfo=UTC)
 SEQS = [1, 2]  # 1 is at_least_once, 2 at_most_once
@@ -56,17 +55,6 @@ _TIME_PASSES = """
 UPDATE messages SET budget_since = budget_since - interval '1 hour', claimed_at = claimed_at - interval '1 hour'
 WHERE origin_id = %(id)s AND seq = %(seq)s
 """
-
-
-@dataclass
-class Call:
-    """A claim that was handed out to a process."""
-
-    process: str
-    claim: Claim
-    result: Result | None = None
-    given_back: bool = False
-    duplicate_accepted: bool = False  # an operator let the message be sent again
 
 
 class LedgerMachine(RuleBasedStateMachine):
@@ -217,7 +205,7 @@ class LedgerMachine(RuleBasedStateMachine):
         """Rules of their own would end most messages before anything interesting happens to them."""
         dice = self._throw(number)
         seq = self._choose(dice, among=lambda model: model.status.is_open)
-        rare = {
+        rare: dict[Callable[[], None], int] = {
             self._cancel: 2,
             self._expire: 2,
             partial(self._time_passes, seq): 3,
@@ -293,7 +281,7 @@ def test_the_ledger_keeps_its_word_whatever_comes_in_whatever_order(database_url
         engine = create_engine(SecretStr(database_url), pool_size=1)
         try:
             run_state_machine_as_test(
-                partial(LedgerMachine, runner, create_sessions(engine), eye),
+                partial(LedgerMachine, runner, create_sessions(engine), eye),  # type: ignore[arg-type]
                 settings=settings(
                     max_examples=40,
                     stateful_step_count=50,

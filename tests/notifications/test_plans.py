@@ -10,7 +10,7 @@ from sqlmodel import col, select
 from notifications.database import Sessions, execute, transaction
 from notifications.ledger import Ledger, Result, Try
 from notifications.plans import Plans, UnknownNotificationError
-from notifications.profiles.profile import Profile, ProfileSource
+from notifications.profiles.profile import Profile
 from notifications.queries.recipients import disable_device, set_preference, suppress, unsuppress, upsert_recipient
 from notifications.statuses import AttemptOutcome, Channel, MessageStatus, NotificationStatus, RoutingMode
 from notifications.tables import Message, Notification, OutboxEntry
@@ -20,7 +20,7 @@ from tests.support.planning import definition_of, insert_notification, plans_for
 HOUR = timedelta(hours=1)
 
 
-class CountingSource(ProfileSource):
+class CountingSource:
     """One profile, as an external service would keep it."""
 
     is_local = False

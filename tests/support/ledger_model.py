@@ -4,11 +4,23 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from itertools import pairwise
 
+from notifications.ledger import Claim, Result
 from notifications.statuses import AttemptOutcome, MessageStatus
 
 PENDING, SENDING = MessageStatus.PENDING, MessageStatus.SENDING
 WILL_NEVER_WORK = {AttemptOutcome.REJECTED_RECIPIENT, AttemptOutcome.REJECTED_MESSAGE}
 WORTH_ANOTHER_TRY = {AttemptOutcome.TRANSIENT, AttemptOutcome.UNKNOWN}
+
+
+@dataclass
+class Call:
+    """A claim that was handed out to a process."""
+
+    process: str
+    claim: Claim
+    result: Result | None = None
+    given_back: bool = False
+    duplicate_accepted: bool = False  # an operator let the message be sent again
 
 
 @dataclass

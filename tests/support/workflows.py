@@ -2,29 +2,19 @@
 
 import asyncio
 import uuid
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from datetime import datetime, timedelta
-from typing import Any
 from uuid import UUID
 
 from temporalio import activity
-from temporalio.client import WorkflowHandle
 from temporalio.exceptions import ApplicationError
-from temporalio.testing import WorkflowEnvironment
-from temporalio.worker import Worker
 
 from activities.planning import FallbackRequest, MessageCommand, PlanRequest
 from activities.sending import SendRequest, SendResult
 from notifications.plans import MessageState, NotificationState
 from notifications.statuses import Channel, MessageStatus, NotificationStatus, RoutingMode
-from worker.composition import WORKFLOWS
-from workflows.notification import NotificationInput, NotificationWorkflow
-from workflows.resend import ResendInput, ResendWorkflow
 
-HOUR = timedelta(hours=1)
-Handle = WorkflowHandle[Any, Any]
 Answer = SendResult | ApplicationError | Callable[[SendRequest], SendResult]
 
 
@@ -243,65 +233,3 @@ class FakeActivities:
     @activity.defn(name="send")
     async def send(self, request: SendRequest) -> SendResult:
         return await self.ledgers[request.origin_id].send(request)
-
-
-class World:
-    """Workers with fake activities on Temporal's test server, and its clock.
-
-    Each workflow task replays its history from the start, so that every test is one of determinism as well.
-    """
-
-    def __init__(self, environment: WorkflowEnvironment, activities: FakeActivities, queue: str) -> None:
-        self.environment = environment
-        self._activities = activities
-        self._queue = queue
-
-    async def now(self) -> datetime:
-        return await self.environment.get_current_time()
-
-    async def ledger(self, *channels: Channel, **options: Any) -> FakeLedger:
-        ledger = FakeLedger(*channels, now=await self.now(), clock=self.now, **options)
-        self._activities.ledgers[ledger.id] = ledger
-        return ledger
-
-    async def start(self, ledger: FakeLedger) -> Handle:
-        return await self.environment.client.start_workflow(
-            NotificationWorkflow.run,
-            NotificationInput(str(ledger.id)),
-            id=f"notification-{ledger.id}",
-            task_queue=self._queue,
-            run_timeout=30 * 24 * HOUR,
-        )
-
-    async def resend(self, ledger: FakeLedger, round_number: int) -> Handle:
-        return await self.environment.client.start_workflow(
-            ResendWorkflow.run,
-            ResendInput(str(ledger.id), 1, round_number),
-            id=f"notification-{ledger.id}-resend-1-{round_number}",
-            task_queue=self._queue,
-            run_timeout=30 * 24 * HOUR,
-        )
-
-
-@asynccontextmanager
-async def running_world(environment: WorkflowEnvironment) -> AsyncIterator[World]:
-    client, activities, queue = environment.client, FakeActivities(), f"test-{uuid.uuid4()}"
-    async with AsyncExitStack() as running:
-        orchestrator = Worker(
-            client,
-            task_queue=queue,
-            workflows=WORKFLOWS,
-            activities=activities.planning,
-            max_cached_workflows=0,
-        )
-        await running.enter_async_context(orchestrator)
-        for channel in Channel:
-            worker = Worker(client, task_queue=f"channel-{channel}", activities=[activities.send])
-            await running.enter_async_context(worker)
-        yield World(environment, activities, queue)
-
-
-async def until(condition: Callable[[], bool]) -> None:
-    async with asyncio.timeout(30):
-        while not condition():
-            await asyncio.sleep(0.02)

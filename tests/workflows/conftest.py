@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 import pytest
 from temporalio.testing import WorkflowEnvironment
 
-from tests.support.workflows import World, running_world
+from tests.support.workflow_world import World, running_world
 
 
 @pytest.fixture(scope="package")

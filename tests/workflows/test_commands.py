@@ -8,7 +8,8 @@ from temporalio.client import WorkflowUpdateFailedError, WorkflowUpdateStage
 
 from notifications.plans import MessageState
 from notifications.statuses import Channel, MessageStatus
-from tests.support.workflows import HOUR, World, accepted, failed, stuck, transient, until
+from tests.support.workflow_world import HOUR, World, until
+from tests.support.workflows import accepted, failed, stuck, transient
 from workflows.commands import RerouteCommand, RetryCommand, SkipCommand, StuckMessages
 from workflows.notification import NotificationWorkflow
 

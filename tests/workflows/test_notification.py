@@ -6,7 +6,8 @@ import pytest
 from temporalio.client import WorkflowUpdateFailedError
 
 from notifications.statuses import Channel, MessageStatus, RoutingMode
-from tests.support.workflows import HOUR, World, accepted, failed, stuck, transient, until
+from tests.support.workflow_world import HOUR, World, until
+from tests.support.workflows import accepted, failed, stuck, transient
 from workflows.commands import RerouteCommand, RetryCommand, SkipCommand
 from workflows.notification import NotificationWorkflow
 

@@ -6,7 +6,8 @@ import pytest
 
 from activities.sending import SendRequest, SendResult
 from notifications.statuses import Channel, MessageStatus
-from tests.support.workflows import HOUR, FakeLedger, World, accepted, failed, transient, until
+from tests.support.workflow_world import HOUR, World, until
+from tests.support.workflows import FakeLedger, accepted, failed, transient
 
 
 @pytest.fixture
