@@ -105,9 +105,11 @@ WITH tries AS (
                 FROM judged WHERE verdict IN ({_HOLDS}) OR verdict = 'claimed' AND is_probe) concerned
           GROUP BY name, channel) w
     WHERE p.provider = w.name AND p.channel = w.channel
-    RETURNING p.provider, p.channel, p.next_look_at - random() * (w.waiting - 1) * interval '50 milliseconds' AS at
+    RETURNING p.provider, p.channel, p.next_look_at AS last
 ), timed AS (
-    SELECT j.*, least(greatest(l.at - now(), interval '5 seconds') * (0.9 + 0.2 * random()), interval '5 minutes',
+    SELECT j.*, least(greatest(l.last - now() - interval '50 milliseconds' * (row_number() OVER (
+                          PARTITION BY j.waits_for, j.channel, j.verdict IN ({_HOLDS}) ORDER BY j.seq) - 1),
+                      interval '5 seconds') * (0.9 + 0.2 * random()), interval '5 minutes',
                       greatest((j.expires_at - now()) / 2, interval '5 seconds'),
                       CASE WHEN verdict = 'breaker_open' THEN greatest(interval '1 second',
                           coalesce(j.budget_since + j.paused_for - now(), interval '0') + j.retry_for
