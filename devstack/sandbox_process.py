@@ -1,7 +1,7 @@
 """The sandbox providers as a process of the stack."""
 
+import os
 import sys
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,17 +21,20 @@ class SandboxServer:
 
 
 async def start_sandbox(
-    http_port: int, smtp_port: int, spawner: Spawner, *, env: Mapping[str, str] | None = None
+    http_port: int, smtp_port: int, spawner: Spawner, *, webhooks: str | None = None, secret: str = ""
 ) -> SandboxServer:
-    """Serve the providers' protocols and the inbox on loopback.
+    """Serve the providers' protocols and the inbox on loopback; receipts are signed by `secret` and go to `webhooks`.
 
     Raises:
         StackError: it does not start.
 
     """
-    ports = ("--http-port", str(http_port), "--smtp-port", str(smtp_port))
+    options = ["--http-port", str(http_port), "--smtp-port", str(smtp_port)]
+    if webhooks is not None:
+        options += ["--webhooks", webhooks]
+    env = {**os.environ, "TIDINGS_DEV_SANDBOX_SECRET": secret}
     process = await spawner.start(
-        Command(name="sandbox", argv=(sys.executable, "-m", "devstack.sandbox", *ports), env=env, cwd=_ROOT)
+        Command(name="sandbox", argv=(sys.executable, "-m", "devstack.sandbox", *options), env=env, cwd=_ROOT)
     )
     url = f"http://{HOST}:{http_port}"
     await wait_until_healthy(

@@ -14,7 +14,7 @@ from devstack.processes import GuardedProcess, Spawner, StackError
 from devstack.sandbox_process import start_sandbox
 from devstack.state import Endpoints
 from devstack.steps import Step
-from devstack.variables import given_servers, own_accounts, stack_variables
+from devstack.variables import given_servers, own_accounts, sandbox_secret, stack_variables
 from notifications.settings import load_settings
 
 if TYPE_CHECKING:
@@ -173,7 +173,13 @@ class Servers:
             await create_topics(self._addresses["kafka"], self._topics, PARTITIONS)
 
     async def _sandbox(self) -> None:
-        server = await start_sandbox(self._ports["sandbox"], self._ports["smtp"], self._spawner)
+        server = await start_sandbox(
+            self._ports["sandbox"],
+            self._ports["smtp"],
+            self._spawner,
+            webhooks=f"http://{HOST}:{self._ports['api']}/webhooks",
+            secret=sandbox_secret(self._state, self._environ),
+        )
         self.processes.append(server.process)
 
 

@@ -50,6 +50,11 @@ def _chosen(environ: Mapping[str, str]) -> set[str]:
     return {name.strip() for names in lists for name in names.split(",")}
 
 
+def sandbox_secret(state: Path, environ: Mapping[str, str]) -> str:
+    """What the sandbox signs its receipts with, and the API checks them by."""
+    return environ.get("TIDINGS_DEV_SANDBOX_SECRET") or kept_secret(state, "sandbox-secret")
+
+
 def stack_variables(endpoints: Endpoints, *, state: Path, environ: Mapping[str, str] = os.environ) -> dict[str, str]:
     """Every variable that the stack sets; one that the user set keeps the user's value."""
     variables = {
@@ -72,6 +77,7 @@ def stack_variables(endpoints: Endpoints, *, state: Path, environ: Mapping[str, 
         "TIDINGS_API_PORT": endpoints.api.rsplit(":", 1)[1],
         "TIDINGS_DEV_SANDBOX_URL": endpoints.sandbox,
         "TIDINGS_DEV_SANDBOX_SMTP_PORT": endpoints.smtp.rsplit(":", 1)[1],
+        "TIDINGS_DEV_SANDBOX_SECRET": sandbox_secret(state, environ),
     }
 
 

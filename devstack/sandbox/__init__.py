@@ -25,6 +25,7 @@ Anything is accepted, except what the vendor would refuse, and these test addres
 | e-mail `full...@` | 452 4.2.2 mailbox full |
 | e-mail `greylist...@` | 450 4.7.1, the first time that the address is tried |
 | e-mail `blocked...@` | 550 5.7.1 policy (as a sender too) |
+| SendGrid to `bounce...@`, `blocked...@` | 202 and, with receipts on, a hard or a soft `bounce` later |
 | SendGrid from `unverified...@` | 403 not a verified sender |
 | token `dead-...` | 404 UNREGISTERED |
 | token `foreign-...` | 403 SENDER_ID_MISMATCH |

@@ -4,6 +4,7 @@ import argparse
 import asyncio
 import contextlib
 import json
+import os
 import signal
 import sys
 from pathlib import Path
@@ -19,7 +20,9 @@ def _options(arguments: list[str]) -> SandboxOptions:
     parser.add_argument("--service-account", type=Path, help="file that keeps FCM's credentials over restarts")
     parser.add_argument("--seed", type=int, help="of the random numbers behind fault rates")
     parser.add_argument("--inbox-size", type=int, default=10_000, help="messages kept (default: %(default)s)")
-    return SandboxOptions(**vars(parser.parse_args(arguments)))
+    parser.add_argument("--webhooks", help="where receipts go, such as http://127.0.0.1:8000/webhooks")
+    # A secret has no place among arguments, which everybody on the machine can read.
+    return SandboxOptions(**vars(parser.parse_args(arguments)), secret=os.environ.get("TIDINGS_DEV_SANDBOX_SECRET", ""))
 
 
 async def run(options: SandboxOptions) -> None:

@@ -6,19 +6,20 @@ without a template are taken, as inside the 24 h window. Of the message types `t
 
 import re
 import uuid
+from functools import partial
 from typing import Any
 
 from aiohttp import web
 
+from devstack.sandbox.callbacks import meta_callback
 from devstack.sandbox.faults import ErrorKnob
 from devstack.sandbox.gate import Refusal, parse_json
 from devstack.sandbox.inbox import Accepted, Content, Inbox
-from devstack.sandbox.receipts import ReceiptSender, meta_callback
+from devstack.sandbox.receipts import ReceiptSender
 from devstack.sandbox.slots import read_slots
 
 PHONE_NUMBER_ID = "100000000000001"
 ACCESS_TOKEN = "sandbox-meta-token"  # noqa: S105 - the one that everybody may know
-APP_SECRET = "sandbox-meta-app-secret"  # noqa: S105 - the same
 VERSION = "v23.0"
 MAX_TEXT_CHARACTERS = 4096
 MAX_CALLBACK_DATA_CHARACTERS = 512
@@ -107,7 +108,7 @@ class Meta:
                 size=len(body),
             )
         )
-        self._receipts.report(self.name, lambda word, knobs: meta_callback(message, wamid, APP_SECRET, word, knobs))
+        self._receipts.report(self.name, partial(meta_callback, message, wamid))
         answer = {
             "messaging_product": "whatsapp",
             "contacts": [{"input": message["to"], "wa_id": digits}],

@@ -1,49 +1,51 @@
 """Receipts as the vendors send them, signed as they sign; off until switched on.
 
-`PUT /api/receipts/{twilio|meta}` with a document, `DELETE` switches off; every field may be left out:
+`PUT /api/receipts/{twilio|meta|sendgrid}` with a document, `DELETE` switches off; every field may be left out:
 
 | field | meaning |
 |---|---|
-| `statuses` | the vendor's words, in order (default `["sent", "delivered"]`; `read`, `failed`, `undelivered`) |
-| `code` | the vendor's error code beside `failed` and `undelivered` |
+| `statuses` | the vendor's words, in order (default `["sent", "delivered"]`, SendGrid's `["processed", "delivered"]`) |
+| `code` | the vendor's error code beside `failed` and `undelivered`; SendGrid's `status` beside `bounce` |
 | `delay_ms` | before each |
+| `batch_ms` | how long SendGrid's are gathered into one request (default 20) |
 | `double` | each twice |
 | `reorder` | the last first |
 | `drop` | 0 to 1, the share that is never sent |
 | `forge` | signed with another secret |
-| `url` | where Meta's go (Twilio's go to the message's StatusCallback); loopback, or the only other host there is |
+| `url` | where they go (default: below `--webhooks`, or for Twilio the message's StatusCallback) |
 | `seed` | of the random numbers behind `drop` |
+
+To an address that only a message named they go on loopback alone. The words: Twilio `sent`, `delivered`, `read`,
+`failed`, `undelivered`; Meta `sent`, `delivered`, `read`, `failed`; SendGrid `processed`, `deferred`, `delivered`,
+`open`, `click`, `bounce`, `blocked` (a soft bounce), `dropped`, `spamreport`, `unsubscribe`.
 """
 
 import asyncio
-import base64
 import contextlib
-import hashlib
-import hmac
-import json
-import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from random import Random
 from typing import Annotated
-from urllib.parse import urlencode, urlsplit
+from urllib.parse import urlsplit
 
 import aiohttp
 from aiohttp import web
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-REPORTING = ("twilio", "meta")
+from notifications.sandbox_signing import SandboxSigning
+
+_WORDS = {"twilio": ("sent", "delivered"), "meta": ("sent", "delivered"), "sendgrid": ("processed", "delivered")}
 _LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 _TRIES, _PAUSE_SECONDS = 3, 0.5
-_FAILURES = frozenset({"failed", "undelivered"})
 
 
 class ReceiptKnobs(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    statuses: tuple[Annotated[str, Field(pattern="^[a-z_]+$")], ...] = ("sent", "delivered")
-    code: int | None = None
+    statuses: tuple[Annotated[str, Field(pattern="^[a-z_]+$")], ...] = ()
+    code: int | str | None = None
     delay_ms: float = Field(0, ge=0, le=600_000)
+    batch_ms: float = Field(20, ge=0, le=60_000)
     double: bool = False
     reorder: bool = False
     drop: float = Field(0, ge=0, le=1)
@@ -61,13 +63,19 @@ class Callback:
     body: bytes
 
 
-Compose = Callable[[str, ReceiptKnobs], Callback | None]  # of one of the vendor's words
+# Of one of the vendor's words; None: nothing is said, or another call says it.
+Compose = Callable[[str, ReceiptKnobs, SandboxSigning], Awaitable[Callback | None]]
 
 
 class ReceiptSender:
-    """Sends what the vendors' knobs say about each accepted message, in the background."""
+    """Sends what the vendors' knobs say about each accepted message, in the background.
 
-    def __init__(self) -> None:
+    `webhooks` is the address above the vendors' webhooks.
+    """
+
+    def __init__(self, signing: SandboxSigning, webhooks: str | None = None) -> None:
+        self._signing = signing
+        self._webhooks = webhooks
         self._knobs: dict[str, tuple[ReceiptKnobs, Random]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._http: aiohttp.ClientSession | None = None
@@ -81,16 +89,17 @@ class ReceiptSender:
         """Begin to report about a message that was just accepted."""
         if provider in self._knobs:
             knobs, random = self._knobs[provider]
-            words = [word for word in knobs.statuses for _ in range(1 + knobs.double)]
+            words = [word for word in knobs.statuses or _WORDS[provider] for _ in range(1 + knobs.double)]
             words = [word for word in words if random.random() >= knobs.drop]
             task = asyncio.create_task(self._send_all(words[::-1] if knobs.reorder else words, knobs, compose))
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
 
     async def _send_all(self, words: list[str], knobs: ReceiptKnobs, compose: Compose) -> None:
+        signing = self._signing.forged() if knobs.forge else self._signing
         for word in words:
             await asyncio.sleep(knobs.delay_ms / 1000)
-            callback = compose(word, knobs)
+            callback = await compose(word, knobs, signing)
             if callback is not None and _may_go_to(callback.url, knobs):
                 await self._send(callback)
 
@@ -112,7 +121,10 @@ class ReceiptSender:
         except ValidationError as error:
             wrong = "; ".join(f"{'.'.join(map(str, each['loc'])) or 'body'}: {each['msg']}" for each in error.errors())
             raise web.HTTPUnprocessableEntity(text=wrong) from None
-        self._knobs[_provider(request)] = knobs, Random(knobs.seed)  # noqa: S311 - chance, not secrecy
+        provider = _provider(request)
+        if knobs.url is None and self._webhooks is not None:
+            knobs = knobs.model_copy(update={"url": f"{self._webhooks.rstrip('/')}/{provider}"})
+        self._knobs[provider] = knobs, Random(knobs.seed)  # noqa: S311 - chance, not secrecy
         return web.json_response(knobs.model_dump(exclude_defaults=True))
 
     async def _switch_off(self, request: web.Request) -> web.Response:
@@ -127,54 +139,6 @@ class ReceiptSender:
             await self._http.close()
 
 
-def twilio_callback(
-    form: dict[str, str], sid: str, account: str, secret: str, word: str, knobs: ReceiptKnobs
-) -> Callback | None:
-    """A status callback; None where the message named no address for it."""
-    url = form.get("StatusCallback")
-    if not url:
-        return None
-    fields = {"MessageSid": sid, "MessageStatus": word, "SmsSid": sid, "SmsStatus": word, "AccountSid": account}
-    fields |= {"To": form["To"], "From": form.get("From", ""), "ApiVersion": "2010-04-01"}
-    if knobs.code is not None and word in _FAILURES:
-        fields["ErrorCode"] = str(knobs.code)
-    text = url + "".join(f"{name}{fields[name]}" for name in sorted(fields))
-    digest = hmac.new(_key(secret, knobs), text.encode(), hashlib.sha1).digest()
-    headers = {
-        "Content-Type": "application/x-www-form-urlencoded",
-        "X-Twilio-Signature": base64.b64encode(digest).decode(),
-    }
-    return Callback(url, headers, urlencode(fields).encode())
-
-
-def meta_callback(
-    message: dict[str, object], wamid: str, secret: str, word: str, knobs: ReceiptKnobs
-) -> Callback | None:
-    """A webhook with one status; None where no address is set."""
-    if knobs.url is None:
-        return None
-    status: dict[str, object] = {
-        "id": wamid,
-        "status": word,
-        "timestamp": str(int(time.time())),
-        "recipient_id": str(message["to"]).lstrip("+"),
-    }
-    if "biz_opaque_callback_data" in message:
-        status["biz_opaque_callback_data"] = message["biz_opaque_callback_data"]
-    if word in _FAILURES:
-        status["errors"] = [{"code": knobs.code or 131000, "title": "Something went wrong"}]
-    value = {"messaging_product": "whatsapp", "statuses": [status]}
-    entry = {"id": "100000000000002", "changes": [{"field": "messages", "value": value}]}
-    body = json.dumps({"object": "whatsapp_business_account", "entry": [entry]}).encode()
-    signature = hmac.new(_key(secret, knobs), body, hashlib.sha256).hexdigest()
-    headers = {"Content-Type": "application/json", "X-Hub-Signature-256": f"sha256={signature}"}
-    return Callback(knobs.url, headers, body)
-
-
-def _key(secret: str, knobs: ReceiptKnobs) -> bytes:
-    return (f"not-{secret}" if knobs.forge else secret).encode()
-
-
 def _may_go_to(url: str, knobs: ReceiptKnobs) -> bool:
     """Nothing leaves for an address that nobody here asked for."""
     asked = {urlsplit(knobs.url).hostname} if knobs.url is not None else set()
@@ -183,6 +147,6 @@ def _may_go_to(url: str, knobs: ReceiptKnobs) -> bool:
 
 def _provider(request: web.Request) -> str:
     provider = request.match_info["provider"]
-    if provider not in REPORTING:
-        raise web.HTTPNotFound(text=f"Use one of: {', '.join(REPORTING)}.")
+    if provider not in _WORDS:
+        raise web.HTTPNotFound(text=f"Use one of: {', '.join(_WORDS)}.")
     return provider

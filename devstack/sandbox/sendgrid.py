@@ -1,11 +1,12 @@
 """SendGrid's Web API v3: `POST /sendgrid/v3/mail/send`, `GET /sendgrid/v3/scopes`.
 
-Any address that is one is a mailbox, as at SendGrid, which says only later that a mail bounced. Of the body's fields
-those of a mail without a template are known; `sandbox_mode` answers 200 and keeps nothing.
+Any address that is one is a mailbox, as at SendGrid, which says only later that a mail bounced (sendgrid_events.py).
+Of the body's fields those of a mail without a template are known; `sandbox_mode` answers 200 and keeps nothing.
 """
 
 import re
 import uuid
+from functools import partial
 from http import HTTPStatus
 from typing import Any
 
@@ -15,6 +16,8 @@ from devstack.sandbox.faults import ErrorKnob
 from devstack.sandbox.gate import Refusal, parse_json
 from devstack.sandbox.inbox import Accepted, Content, Inbox
 from devstack.sandbox.mailbox import mail_content
+from devstack.sandbox.receipts import ReceiptSender
+from devstack.sandbox.sendgrid_events import EventWebhook, Mail
 from devstack.sandbox.slots import Slots, read_slots
 
 API_KEY = "SG.sandbox.sendgrid-key"  # the one that everybody may know
@@ -51,8 +54,10 @@ _SENDER_TEXT = (
 class SendGrid:
     name = "sendgrid"
 
-    def __init__(self, inbox: Inbox) -> None:
+    def __init__(self, inbox: Inbox, receipts: ReceiptSender) -> None:
         self._inbox = inbox
+        self._receipts = receipts
+        self._events = EventWebhook()
 
     def recipient_of(self, _request: web.Request, body: bytes) -> str | None:
         try:
@@ -87,6 +92,13 @@ class SendGrid:
                 size=size,
             )
         )
+        of = Mail(
+            address=party["email"],
+            message_id=message_id,
+            smtp_id=_header(mail, personalization, "message-id"),
+            custom_args=_custom_args(mail, personalization),
+        )
+        self._receipts.report(self.name, partial(self._events.callback, of))
 
     def fault(self, knob: ErrorKnob) -> Refusal:
         status = knob.status or HTTPStatus.SERVICE_UNAVAILABLE
@@ -249,10 +261,18 @@ def _refused(text: str, field: str | None = None, *, status: int = 400) -> Refus
 
 
 def _slots(mail: dict[str, Any], personalization: dict[str, Any]) -> Slots:
+    local_part = _header(mail, personalization, "message-id").strip("<>").rpartition("@")[0]
+    return read_slots(*_custom_args(mail, personalization).values(), local_part)
+
+
+def _custom_args(mail: dict[str, Any], personalization: dict[str, Any]) -> dict[str, str]:
     custom = {**mail.get("custom_args", {}), **personalization.get("custom_args", {})}
+    return {name: str(value) for name, value in custom.items()}
+
+
+def _header(mail: dict[str, Any], personalization: dict[str, Any], wanted: str) -> str:
     headers = {**mail.get("headers", {}), **personalization.get("headers", {})}
-    local_part = next((value for name, value in headers.items() if name.lower() == "message-id"), "").strip("<>")
-    return read_slots(*(str(value) for value in custom.values()), local_part.rpartition("@")[0])
+    return next((str(value) for name, value in headers.items() if name.lower() == wanted), "")
 
 
 def _content(mail: dict[str, Any], personalization: dict[str, Any]) -> Content:

@@ -20,13 +20,17 @@ from devstack.sandbox.receipts import ReceiptSender
 from devstack.sandbox.sendgrid import SendGrid, SendGridScopes
 from devstack.sandbox.smtp import SmtpServer
 from devstack.sandbox.twilio import Twilio, TwilioAccount
+from notifications.sandbox_signing import SandboxSigning
 
 _MAX_REQUEST_BYTES = 32 * 2**20  # beyond the 30 MB of SendGrid, which says itself what is too large
 
 
 @dataclass(kw_only=True)
 class SandboxOptions:
-    """A port of 0 picks a free one. `service_account` is a file that keeps FCM's credentials over restarts."""
+    """A port of 0 picks a free one. `service_account` is a file that keeps FCM's credentials over restarts.
+
+    `webhooks` is where receipts go (`/twilio` and so on below it), `secret` makes their signatures this stack's own.
+    """
 
     host: str = "127.0.0.1"
     http_port: int = 8025
@@ -34,6 +38,8 @@ class SandboxOptions:
     service_account: Path | None = None
     seed: int | None = None
     inbox_size: int = 10_000
+    webhooks: str | None = None
+    secret: str = ""
 
 
 @dataclass
@@ -92,11 +98,11 @@ class Sandbox:
         app.router.add_post(TOKEN_PATH, gate.guard(TokenEndpoint(self._account)))
         app.router.add_get("/fcm/service-account.json", self._service_account)
         app.router.add_post("/fcm/v1/projects/{project}/messages:send", gate.guard(Fcm(self.inbox, self._account)))
-        sendgrid = SendGrid(self.inbox)
+        receipts = ReceiptSender(SandboxSigning(self.options.secret), self.options.webhooks)
+        receipts.add_routes(app)
+        sendgrid = SendGrid(self.inbox, receipts)
         app.router.add_post("/sendgrid/v3/mail/send", gate.guard(sendgrid))
         app.router.add_get("/sendgrid/v3/scopes", gate.guard(SendGridScopes(sendgrid)))
-        receipts = ReceiptSender()
-        receipts.add_routes(app)
         twilio = Twilio(self.inbox, receipts)
         account = "/twilio/2010-04-01/Accounts/{sid}"
         app.router.add_post(f"{account}/Messages.json", gate.guard(twilio))

@@ -11,15 +11,17 @@ import re
 import uuid
 from datetime import UTC, datetime
 from email.utils import format_datetime
+from functools import partial
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
 from aiohttp import web
 
+from devstack.sandbox.callbacks import twilio_callback
 from devstack.sandbox.faults import ErrorKnob
 from devstack.sandbox.gate import Refusal
 from devstack.sandbox.inbox import Accepted, Content, Inbox
-from devstack.sandbox.receipts import ReceiptSender, twilio_callback
+from devstack.sandbox.receipts import ReceiptSender
 from devstack.sandbox.segments import count_segments, is_gsm_7
 from devstack.sandbox.slots import Slots, read_slots
 
@@ -103,9 +105,7 @@ class Twilio:
                 size=len(body),
             )
         )
-        self._receipts.report(
-            self.name, lambda word, knobs: twilio_callback(form, sid, ACCOUNT_SID, AUTH_TOKEN, word, knobs)
-        )
+        self._receipts.report(self.name, partial(twilio_callback, form, sid, ACCOUNT_SID))
         return web.json_response(_created(sid, form), status=201)
 
     def fault(self, knob: ErrorKnob) -> Refusal:

@@ -9,7 +9,7 @@ from pydantic import SecretStr
 from notifications.providers.development import (
     SANDBOX_ACCESS_TOKEN,
     SANDBOX_ACCOUNT_SID,
-    SANDBOX_AUTH_TOKEN,
+    SANDBOX_API_KEY,
     SANDBOX_FROM_NUMBER,
     SANDBOX_PHONE_NUMBER_ID,
 )
@@ -17,6 +17,7 @@ from notifications.providers.email.sendgrid import SendGridProvider
 from notifications.providers.receipts import ForgedError, ReceiptEvent, ReportingProvider, WebhookError, WebhookRequest
 from notifications.providers.sms.twilio import TwilioProvider
 from notifications.providers.whatsapp.meta import MetaProvider
+from notifications.sandbox_signing import SandboxSigning
 from notifications.settings import Settings, SettingsError
 
 Answer = TypeVar("Answer")
@@ -65,19 +66,28 @@ def build_receipt_sources(settings: Settings) -> dict[str, ReceiptSource]:
 def _accounts(name: str, settings: Settings) -> Iterator[ReportingProvider]:
     with contextlib.suppress(SettingsError):  # not configured; whoever sends by it is told by the worker
         yield REPORTING[name](settings)
-    if settings.dev_sandbox_url and name in _SANDBOX:
+    if settings.dev_sandbox_url:
         yield _SANDBOX[name](settings)
 
 
-# What the sandbox signs with; everybody may know it.
-SANDBOX_APP_SECRET = "sandbox-meta-app-secret"  # noqa: S105 - see above
-SANDBOX_VERIFY_TOKEN = "sandbox-meta-verify-token"  # noqa: S105 - see above
+def _signing(settings: Settings) -> SandboxSigning:
+    own = settings.dev_sandbox_secret
+    return SandboxSigning(own.get_secret_value() if own is not None else "")
+
+
+def _sandbox_sendgrid(settings: Settings) -> ReportingProvider:
+    account = {
+        "api_key": SecretStr(SANDBOX_API_KEY),
+        "from_address": settings.smtp.from_address,
+        "webhook_public_key": _signing(settings).sendgrid_public_key,
+    }
+    return SendGridProvider(settings.sendgrid.model_copy(update=account))
 
 
 def _sandbox_twilio(settings: Settings) -> ReportingProvider:
     account = {
         "account_sid": SANDBOX_ACCOUNT_SID,
-        "auth_token": SecretStr(SANDBOX_AUTH_TOKEN),
+        "auth_token": SecretStr(_signing(settings).twilio_auth_token),
         "from_number": SANDBOX_FROM_NUMBER,
     }
     return TwilioProvider(settings.twilio.model_copy(update=account))
@@ -87,10 +97,14 @@ def _sandbox_meta(settings: Settings) -> ReportingProvider:
     account = {
         "phone_number_id": SANDBOX_PHONE_NUMBER_ID,
         "access_token": SecretStr(SANDBOX_ACCESS_TOKEN),
-        "app_secret": SecretStr(SANDBOX_APP_SECRET),
-        "verify_token": SecretStr(SANDBOX_VERIFY_TOKEN),
+        "app_secret": SecretStr(_signing(settings).meta_app_secret),
+        "verify_token": SecretStr(_signing(settings).meta_verify_token),
     }
     return MetaProvider(settings.meta.model_copy(update=account))
 
 
-_SANDBOX: Mapping[str, Callable[[Settings], ReportingProvider]] = {"twilio": _sandbox_twilio, "meta": _sandbox_meta}
+_SANDBOX: Mapping[str, Callable[[Settings], ReportingProvider]] = {
+    "sendgrid": _sandbox_sendgrid,
+    "twilio": _sandbox_twilio,
+    "meta": _sandbox_meta,
+}

@@ -175,7 +175,7 @@ async def test_whoever_waits_for_the_message_is_woken(
 
 async def test_in_development_the_sandbox_may_call_as_well() -> None:
     sources = build_receipt_sources(Settings(dev_sandbox_url="http://127.0.0.1:8025"))
-    assert sorted(sources) == ["meta", "twilio"]
+    assert sorted(sources) == ["meta", "sendgrid", "twilio"]
     for source in sources.values():
         await source.close()
 

@@ -21,6 +21,7 @@ from bridge.topics import all_topics
 from devstack.sandbox import meta, sendgrid, twilio
 from devstack.temporal import attribute_type
 from notifications.providers.registry import build_providers
+from notifications.sandbox_signing import SandboxSigning
 from notifications.settings import load_settings
 from notifications.statuses import Channel
 from tests.support import compose
@@ -173,7 +174,7 @@ def test_until_accounts_are_given_the_sandboxs_are_used():
     assert environment["TIDINGS_TWILIO__FROM_NUMBER"] == twilio.FROM_NUMBER
     assert environment["TIDINGS_META__PHONE_NUMBER_ID"] == meta.PHONE_NUMBER_ID
     assert environment["TIDINGS_META__ACCESS_TOKEN"] == meta.ACCESS_TOKEN
-    assert environment["TIDINGS_META__APP_SECRET"] == meta.APP_SECRET
+    assert environment["TIDINGS_META__APP_SECRET"] == SandboxSigning().meta_app_secret
 
 
 @functools.cache
