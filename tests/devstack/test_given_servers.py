@@ -11,7 +11,7 @@ from devstack.ports import DEFAULT_PORTS
 from devstack.processes import Spawner, StackError
 from devstack.servers import Servers
 from devstack.steps import run_steps
-from devstack.variables import own_accounts, process_environment, stack_variables
+from devstack.variables import own_accounts, process_environment, sandbox_secret, stack_variables
 
 
 def servers(folder: Path, environ: dict[str, str]) -> Servers:
@@ -84,3 +84,14 @@ def test_processes_keep_compiled_code_even_where_python_is_told_not_to(tmp_path:
     assert merged["PYTHONPYCACHEPREFIX"] == str(tmp_path / "pycache")
     assert "PYTHONDONTWRITEBYTECODE" not in merged
     assert (merged["A"], merged["B"]) == ("1", "2")
+
+
+def test_sandbox_and_api_share_a_secret_that_stays_the_same(tmp_path: Path) -> None:
+    first, second = (
+        stack_variables(servers(tmp_path, {}).endpoints, state=tmp_path, environ={})["TIDINGS_DEV_SANDBOX_SECRET"]
+        for _ in range(2)
+    )
+    assert first == second
+    assert len(first) >= 32
+    assert sandbox_secret(tmp_path, {}) == first
+    assert sandbox_secret(tmp_path, {"TIDINGS_DEV_SANDBOX_SECRET": "my own"}) == "my own"
