@@ -47,6 +47,10 @@ def notification_workflow_id(notification_id: object) -> str:
     return f"notification-{notification_id}"
 
 
+def resend_workflow_id(notification_id: object, seq: int, round_number: int) -> str:
+    return f"{notification_workflow_id(notification_id)}-resend-{seq}-{round_number}"
+
+
 async def connect(*, runtime: Runtime | None = None, lazy: bool = False) -> Client:
     """Connect as the SDK's environment configuration says (`TEMPORAL_ADDRESS`, `TEMPORAL_NAMESPACE`, TLS, API key).
 

@@ -5,18 +5,12 @@ from datetime import timedelta
 from uuid import UUID
 
 from temporalio.client import Client, WorkflowUpdateFailedError, WorkflowUpdateRPCTimeoutOrCancelledError
-from temporalio.common import (
-    Priority,
-    SearchAttributePair,
-    TypedSearchAttributes,
-    WorkflowIDConflictPolicy,
-    WorkflowIDReusePolicy,
-)
 from temporalio.exceptions import FailureError, WorkflowAlreadyStartedError
 from temporalio.service import RPCError, RPCStatusCode
 from typing_extensions import override
 
-from activities.temporal import NOTIFICATION_TYPE, notification_workflow_id, orchestrator_queue, priority_key
+from activities.starting import start_resend
+from activities.temporal import notification_workflow_id
 from api.collaborators import (
     CommandName,
     CommandOutcome,
@@ -29,7 +23,6 @@ from api.collaborators import (
 )
 from notifications.statuses import NotificationType
 from workflows.commands import CommandResult, RerouteCommand, RetryCommand, SkipCommand
-from workflows.resend import ResendInput, ResendWorkflow
 
 ANSWER_WITHIN = timedelta(seconds=10)
 _CHECK_WITHIN = timedelta(seconds=2)
@@ -86,18 +79,12 @@ class TemporalWorkflows(Workflows):
         self, notification_id: UUID, notification_type: NotificationType, *, seq: int, round_number: int
     ) -> None:
         try:
-            await self._client.start_workflow(
-                ResendWorkflow.run,
-                ResendInput(str(notification_id), seq, round_number),
-                id=f"{notification_workflow_id(notification_id)}-resend-{seq}-{round_number}",
-                task_queue=orchestrator_queue(notification_type),
-                id_reuse_policy=WorkflowIDReusePolicy.REJECT_DUPLICATE,
-                id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
-                priority=Priority(priority_key=priority_key(notification_type)),
-                search_attributes=TypedSearchAttributes(
-                    [SearchAttributePair(NOTIFICATION_TYPE, notification_type.value)]
-                ),
-                static_summary=f"message {seq} once more, a duplicate accepted",
+            await start_resend(
+                self._client,
+                notification_id,
+                notification_type,
+                seq=seq,
+                round_number=round_number,
                 rpc_timeout=self._answer_within,
             )
         except WorkflowAlreadyStartedError:

@@ -5,31 +5,17 @@ from datetime import timedelta
 from uuid import UUID
 
 from temporalio.client import Client
-from temporalio.common import (
-    Priority,
-    SearchAttributePair,
-    TypedSearchAttributes,
-    WorkflowIDConflictPolicy,
-    WorkflowIDReusePolicy,
-)
 from temporalio.exceptions import WorkflowAlreadyStartedError
 from temporalio.service import RPCError, RPCStatusCode
 
-from activities.temporal import (
-    DEFINITION,
-    NOTIFICATION_TYPE,
-    RECIPIENT_REF,
-    notification_workflow_id,
-    orchestrator_queue,
-    priority_key,
-)
+from activities.starting import start_notification
+from activities.temporal import notification_workflow_id
 from bridge.metrics import CANCEL_SIGNALS, STARTS
 from notifications.queries.intake import PendingStart
-from workflows.notification import NotificationInput, NotificationWorkflow
+from workflows.notification import NotificationWorkflow
 
 _CONCURRENT = 50
 _RPC_TIMEOUT = timedelta(seconds=10)
-_MAX_SUMMARY = 200  # characters; Temporal takes 400 bytes
 
 
 class Starter:
@@ -37,7 +23,7 @@ class Starter:
 
     def __init__(self, client: Client, *, public_url: str) -> None:
         self._client = client
-        self._public_url = public_url.rstrip("/")
+        self._public_url = public_url
         self._slots = asyncio.Semaphore(_CONCURRENT)
 
     async def start(self, pending: PendingStart) -> None:
@@ -49,7 +35,7 @@ class Starter:
         """
         async with self._slots:
             try:
-                await self._start(pending)
+                await start_notification(self._client, pending, public_url=self._public_url)
             except WorkflowAlreadyStartedError:
                 STARTS.labels(pending.type, "already_ended").inc()
             except Exception:
@@ -73,29 +59,3 @@ class Starter:
                 if error.status is not RPCStatusCode.NOT_FOUND:
                     raise
             CANCEL_SIGNALS.inc()
-
-    async def _start(self, pending: PendingStart) -> None:
-        attributes = [
-            SearchAttributePair(NOTIFICATION_TYPE, str(pending.type)),
-            SearchAttributePair(DEFINITION, pending.definition),
-        ]
-        if pending.recipient_ref:
-            attributes.append(SearchAttributePair(RECIPIENT_REF, pending.recipient_ref))
-        await self._client.start_workflow(
-            NotificationWorkflow.run,
-            NotificationInput(str(pending.id)),
-            id=notification_workflow_id(pending.id),
-            task_queue=orchestrator_queue(pending.type),
-            id_reuse_policy=WorkflowIDReusePolicy.REJECT_DUPLICATE,
-            id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
-            priority=Priority(priority_key=priority_key(pending.type)),
-            search_attributes=TypedSearchAttributes(attributes),
-            static_summary=_summary(pending),
-            static_details=f"[The notification in the API]({self._public_url}/v1/notifications/{pending.id})",
-            rpc_timeout=_RPC_TIMEOUT,
-        )
-
-
-def _summary(pending: PendingStart) -> str:
-    who = f"for recipient {pending.recipient_ref[:8]}…" if pending.recipient_ref else "without a recipient"
-    return f"{pending.definition[:_MAX_SUMMARY]} {who}"
