@@ -33,9 +33,9 @@ TEXT = (ROOT / "docker-compose.yml").read_text(encoding="utf-8")
 GIVEN = {name: f"{name.lower().replace('_', '')}0123456789abcdef" for name in compose.required(TEXT)}
 PROJECT = compose.interpolate(compose.load(TEXT), GIVEN)
 SERVICES: dict[str, dict[str, Any]] = PROJECT["services"]
-JOBS = {"temporal-schema", "temporal-namespace", "topics", "migrate", "catalogue", "credentials"}
+JOBS = {"temporal-schema", "temporal-namespace", "topics", "migrate", "catalogue", "reconciliation", "credentials"}
 WORKERS = sorted(name for name in SERVICES if name.startswith("worker-"))
-OURS = ["api", "bridge", "migrate", "catalogue", *WORKERS]
+OURS = ["api", "bridge", "migrate", "catalogue", "reconciliation", *WORKERS]
 SECRET_NAME = re.compile(r"PASSWORD|PWD|TOKEN|SECRET|HASH_KEY|API_KEY")
 
 
@@ -185,7 +185,8 @@ def _service_account() -> str:
 
 
 IMAGES = {
-    "tidings": "import api.main, bridge.main, worker.main, tidings.__main__, tidings.migrate, tidings.apply",
+    "tidings": "import api.main, bridge.main, worker.main, tidings.__main__"
+    ", tidings.apply, tidings.migrate, tidings.reconcile",
     "sandbox": "import devstack.sandbox.__main__",
 }
 
