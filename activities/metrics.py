@@ -18,7 +18,10 @@ STUCK = Counter("tidings_stuck_total", "Messages that began to wait for an opera
 BREAKER = Counter(
     "tidings_breaker_changes_total", "Circuit breakers that opened (again) or closed", ["channel", "provider", "change"]
 )
-REPAIRS = Counter("tidings_reconciliation_repairs_total", "Workflows started by reconciliation", ["kind"])
+REPAIRS = Counter("tidings_reconciliation_repairs_total", "What reconciliation mended", ["kind"])
+UNMENDED = Counter(
+    "tidings_reconciliation_unmended_total", "What reconciliation found, at each look, and cannot mend", ["kind"]
+)
 FAILOVERS = Counter(
     "tidings_failovers_total", "Messages that another provider was tried for at once", ["channel", "provider"]
 )

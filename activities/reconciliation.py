@@ -1,38 +1,29 @@
 """Start workflows that should be running and are not. Never sends: the ledger decides what a started one may do."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from uuid import UUID
 
 import structlog
 from temporalio import activity
-from temporalio.client import Client
-from temporalio.common import (
-    Priority,
-    SearchAttributePair,
-    TypedSearchAttributes,
-    WorkflowIDConflictPolicy,
-    WorkflowIDReusePolicy,
-)
+from temporalio.client import Client, WorkflowExecutionStatus
 from temporalio.exceptions import WorkflowAlreadyStartedError
+from temporalio.service import RPCError, RPCStatusCode
 
 from activities import metrics
 from activities.infrastructure import infrastructure
-from activities.temporal import (
-    DEFINITION,
-    NOTIFICATION_TYPE,
-    RECIPIENT_REF,
-    notification_workflow_id,
-    orchestrator_queue,
-    priority_key,
-)
-from notifications.queries.reconciliation import ReconciliationStore, Unfinished
+from activities.starting import NOTIFICATION_WORKFLOW, start_notification, start_resend
+from activities.temporal import notification_workflow_id
+from notifications.ledger import Ledger
+from notifications.progress import Progress
+from notifications.queries.intake import PendingStart
+from notifications.queries.reconciliation import ReconciliationStore, Resend
 
-NOTIFICATION_WORKFLOW = "NotificationWorkflow"
 _CONCURRENT = 20
 _PAGE = 500
+_COUNT_UP_TO = 10_000  # outcomes
 _MAX_PAGES = 20  # of each kind and run: the next run goes on
 _RPC_TIMEOUT = timedelta(seconds=10)
 _PREFIX = notification_workflow_id("")
@@ -49,27 +40,34 @@ class ClosedSince:
 
 @dataclass(frozen=True)
 class Repairs:
-    """How many workflows were started, by what was wrong; `checked` were looked at."""
+    """What was mended, by what was wrong; `checked` were looked at."""
 
     checked: int = 0
     started: dict[str, int] = field(default_factory=dict)
 
 
 class ReconciliationActivities:
-    def __init__(self, store: ReconciliationStore, client: Client) -> None:
+    """`public_url` is where the API is reached from outside."""
+
+    def __init__(
+        self, store: ReconciliationStore, client: Client, *, ledger: Ledger, progress: Progress, public_url: str
+    ) -> None:
         self._store = store
         self._client = client
+        self._ledger = ledger
+        self._progress = progress
+        self._public_url = public_url
         self._slots = asyncio.Semaphore(_CONCURRENT)
 
     @activity.defn
     async def reconcile_never_started(self) -> Repairs:
         """Notifications that are stored and whose start was never acknowledged."""
-        return await self._pages("never_started")
+        return await self._pages("never_started", self._store.never_started)
 
     @activity.defn
     async def reconcile_overdue(self) -> Repairs:
         """Notifications whose workflow should have acted 10 min ago; stuck ones past their expiry are among them."""
-        return await self._pages("overdue")
+        return await self._pages("overdue", self._store.overdue)
 
     @activity.defn
     async def reconcile_ended(self, closed: ClosedSince) -> Repairs:
@@ -88,65 +86,126 @@ class ReconciliationActivities:
         checked, started = checked + len(page), started + await self._ended(page)
         return Repairs(checked, {"ended": started})
 
+    @activity.defn
+    async def reconcile_resends(self) -> Repairs:
+        """Messages that were freed to be sent once more, and whose workflow never started or was ended."""
+        checked = started = 0
+        for _ in range(_MAX_PAGES):
+            async with infrastructure():
+                found = await self._store.resends(_PAGE)
+            answers = await asyncio.gather(*(self._resend(each) for each in found))
+            async with infrastructure():
+                await self._store.mark_resends(found)
+            checked, started = checked + len(found), started + sum(answers)
+            activity.heartbeat(checked)
+            if len({each.id for each in found}) < _PAGE:
+                break
+        return Repairs(checked, {"resend": started})
+
+    @activity.defn
+    async def reconcile_outbox(self) -> Repairs:
+        """Outcomes that nobody published for 10 min: whichever bridge publishes is made to let another take over.
+
+        Nothing else is wrong with a row that waits: every bridge publishes what it finds, as soon as it may and the
+        broker takes it.
+        """
+        async with infrastructure():
+            found = await self._store.unpublished(_COUNT_UP_TO)
+            cut = bool(found.waiting) and await self._store.cut_publisher()
+        if found.waiting:
+            metrics.UNMENDED.labels("unpublished").inc()
+            log.error("reconciliation.unmended", kind="unpublished", waiting=found.waiting, oldest=str(found.oldest))
+        return Repairs(found.waiting, {"publisher_cut": int(cut)})
+
     async def _ended(self, ids: Sequence[UUID]) -> int:
         if not ids:
             return 0
         async with infrastructure():
             found = await self._store.unfinished(ids)
-        return await self._start_all(found, "ended")
+        return (await self._start_all(found, "ended"))["ended"]
 
-    async def _pages(self, kind: str) -> Repairs:
-        find = {"never_started": self._store.never_started, "overdue": self._store.overdue}[kind]
-        checked = started = 0
+    async def _pages(self, kind: str, find: Callable[[int], Awaitable[list[PendingStart]]]) -> Repairs:
+        checked, mended = 0, {kind: 0}
         for _ in range(_MAX_PAGES):
             async with infrastructure():
                 found = await find(_PAGE)
             checked += len(found)
-            started += await self._start_all(found, kind)
+            for name, count in (await self._start_all(found, kind)).items():
+                mended[name] = mended.get(name, 0) + count
             activity.heartbeat(checked)
             if len(found) < _PAGE:
                 break
-        return Repairs(checked, {kind: started})
+        return Repairs(checked, mended)
 
-    async def _start_all(self, found: Sequence[Unfinished], kind: str) -> int:
+    async def _start_all(self, found: Sequence[PendingStart], kind: str) -> dict[str, int]:
         """Start each, then note that it runs; dying in between starts nothing twice, since the id is taken."""
-        if not found:
-            return 0
         answers = await asyncio.gather(*(self._start(each, kind) for each in found))
-        async with infrastructure():
-            await self._store.mark_seen([each.id for each in found])
-        return sum(answers)
+        completed = [each.id for each, answer in zip(found, answers, strict=True) if answer == "completed"]
+        mended = {kind: answers.count("started")}
+        if completed:
+            mended["completed"] = await self._settle(completed)
+        if found:
+            async with infrastructure():
+                await self._store.mark_seen([each.id for each in found])
+        return mended
 
-    async def _start(self, wanted: Unfinished, kind: str) -> bool:
-        """Whether it was started now: it runs already, or has completed, more often than not."""
+    async def _start(self, wanted: PendingStart, kind: str) -> str:
+        """`started` now; else `completed` or `running`."""
         async with self._slots:
             try:
-                handle = await self._client.start_workflow(
-                    NOTIFICATION_WORKFLOW,
-                    {"notification_id": str(wanted.id)},
-                    id=notification_workflow_id(wanted.id),
-                    task_queue=orchestrator_queue(wanted.type),
-                    id_reuse_policy=WorkflowIDReusePolicy.ALLOW_DUPLICATE_FAILED_ONLY,
-                    id_conflict_policy=WorkflowIDConflictPolicy.FAIL,
-                    priority=Priority(priority_key=priority_key(wanted.type)),
-                    search_attributes=_attributes(wanted),
-                    static_summary=f"{wanted.definition[:200]}, started again by reconciliation",
-                    rpc_timeout=_RPC_TIMEOUT,
+                run = await start_notification(self._client, wanted, public_url=self._public_url, again=True)
+            except WorkflowAlreadyStartedError:
+                return await self._state(wanted.id)
+        metrics.REPAIRS.labels(kind).inc()
+        log.warning("reconciliation.started", kind=kind, notification_id=str(wanted.id), run_id=run)
+        return "started"
+
+    async def _state(self, notification_id: UUID) -> str:
+        handle = self._client.get_workflow_handle(notification_workflow_id(notification_id))
+        try:
+            status = (await handle.describe(rpc_timeout=_RPC_TIMEOUT)).status
+        except RPCError as error:
+            if error.status is not RPCStatusCode.NOT_FOUND:
+                raise
+            return "running"  # deleted this moment: the next look starts it
+        return "completed" if status is WorkflowExecutionStatus.COMPLETED else "running"
+
+    async def _settle(self, ids: Sequence[UUID]) -> int:
+        """Workflows that have completed, while the ledger says that their notification has not ended.
+
+        Such a ledger was set back, or it is a fault of ours. What it calls open may have been sent: nothing is started.
+        What is past its time ends, and where nothing is open the outcome is recorded; the rest is for somebody to look
+        at.
+        """
+        settled = 0
+        async with infrastructure():
+            left = [each.id for each in await self._store.unfinished(ids)]  # without those that ended this moment
+        for notification_id in left:
+            async with infrastructure():
+                await self._ledger.expire(notification_id)
+                status = await self._progress.finish(notification_id)
+            if status.is_final:
+                settled += 1
+                metrics.REPAIRS.labels("completed").inc()
+                log.warning("reconciliation.settled", notification_id=str(notification_id), status=str(status))
+            else:
+                metrics.UNMENDED.labels("completed").inc()
+                log.error("reconciliation.unmended", kind="completed", notification_id=str(notification_id))
+        return settled
+
+    async def _resend(self, wanted: Resend) -> bool:
+        """Whether it was started now; one that runs, or has completed, is left alone."""
+        if wanted.seq is None or wanted.round is None:
+            return False
+        async with self._slots:
+            try:
+                run = await start_resend(
+                    self._client, wanted.id, wanted.type, seq=wanted.seq, round_number=wanted.round, again=True
                 )
             except WorkflowAlreadyStartedError:
+                async with infrastructure():
+                    await self._ledger.expire(wanted.id)  # else nobody would, where it has completed
                 return False
-        metrics.REPAIRS.labels(kind).inc()
-        log.warning(
-            "reconciliation.started", kind=kind, notification_id=str(wanted.id), run_id=handle.first_execution_run_id
-        )
+        metrics.REPAIRS.labels("resend").inc()
+        log.warning("reconciliation.started", kind="resend", notification_id=str(wanted.id), seq=wanted.seq, run_id=run)
         return True
-
-
-def _attributes(wanted: Unfinished) -> TypedSearchAttributes:
-    pairs = [
-        SearchAttributePair(NOTIFICATION_TYPE, str(wanted.type)),
-        SearchAttributePair(DEFINITION, wanted.definition),
-    ]
-    if wanted.recipient_ref:
-        pairs.append(SearchAttributePair(RECIPIENT_REF, wanted.recipient_ref))
-    return TypedSearchAttributes(pairs)

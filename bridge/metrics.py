@@ -19,6 +19,7 @@ INTAKE_SECONDS = Histogram(
 STORE_SECONDS = Histogram("tidings_bridge_store_seconds", "The transaction of one batch")
 REBALANCES = Counter("tidings_bridge_rebalances_total", "Changes of assignment", ["group", "kind"])
 OUTCOMES = Counter("tidings_bridge_outcomes_total", "Outcomes published", ["status"])
+OUTCOME_AGE = Gauge("tidings_bridge_outcome_age_seconds", "Age of the oldest outcome that is not published")
 OUTCOME_SECONDS = Histogram(
     "tidings_bridge_outcome_delay_seconds",
     "From the outbox to the broker",

@@ -9,12 +9,12 @@ import orjson
 import structlog
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from bridge.metrics import OUTCOME_SECONDS, OUTCOMES
+from bridge.metrics import OUTCOME_AGE, OUTCOME_SECONDS, OUTCOMES
 from bridge.producer import EventProducer
 from bridge.readiness import Patience, StoppedError
 from bridge.topics import OUTCOMES as TOPIC
 from notifications.ids import message_id
-from notifications.queries.outbox import Outcome, become_publisher, mark_published, unpublished
+from notifications.queries.outbox import Outcome, become_publisher, mark_published, oldest_unpublished, unpublished
 
 _BATCH = 500
 _SHORTEST_WAIT, _LONGEST_WAIT = 0.05, 1.0  # seconds between two looks
@@ -46,6 +46,7 @@ class OutcomePublisher:
             connection = await given.execution_options(isolation_level="AUTOCOMMIT")
             try:
                 while not await become_publisher(connection):
+                    _show_age(await oldest_unpublished(connection))
                     await self._wait(_LONGEST_WAIT)
                 log.info("outcomes.leading")
                 await self._publish_all(connection)
@@ -56,6 +57,7 @@ class OutcomePublisher:
         wait = _SHORTEST_WAIT
         while True:
             outcomes = await unpublished(connection, _BATCH)
+            _show_age(outcomes[0].created_at if outcomes else None)
             if outcomes:
                 await self._publish(connection, outcomes)
             wait = _SHORTEST_WAIT if outcomes else min(wait * 2, _LONGEST_WAIT)
@@ -122,6 +124,11 @@ def encode(outcome: Outcome) -> tuple[str, bytes]:
         },
     }
     return key, orjson.dumps(document)
+
+
+def _show_age(oldest: datetime | None) -> None:
+    """By every bridge, so that a publisher that hangs is seen by those that wait for its place."""
+    OUTCOME_AGE.set(0 if oldest is None else max(0.0, (datetime.now(UTC) - oldest).total_seconds()))
 
 
 def _count(arrived: list[Outcome]) -> None:

@@ -81,15 +81,18 @@ def assemble(
     sessions = create_sessions(engine)
     catalogue = CatalogueStore(sessions)
     ledger = Ledger(sessions, process=uuid.uuid4().hex)
+    progress = Progress(sessions)
     contents = Contents(sessions, catalogue=catalogue, renderer=Renderer())
     return Collaborators(
         engine=engine,
-        reconciliation=ReconciliationActivities(ReconciliationStore(sessions), client),
+        reconciliation=ReconciliationActivities(
+            ReconciliationStore(sessions), client, ledger=ledger, progress=progress, public_url=settings.public_url
+        ),
         planning=PlanningActivities(
             sessions,
             ledger=ledger,
             plans=Plans(sessions, profiles=profiles, catalogue=catalogue, settings=settings, hash_key=hash_key),
-            progress=Progress(sessions),
+            progress=progress,
             contents=contents,
             rerouting=Rerouting(sessions, catalogue=catalogue, hash_key=hash_key),
         ),
@@ -160,6 +163,8 @@ def _orchestrator(
             built.reconciliation.reconcile_ended,
             built.reconciliation.reconcile_never_started,
             built.reconciliation.reconcile_overdue,
+            built.reconciliation.reconcile_resends,
+            built.reconciliation.reconcile_outbox,
         ],
         workflow_runner=workflow_runner,
         max_concurrent_workflow_tasks=MAX_WORKFLOW_TASKS,

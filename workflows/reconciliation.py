@@ -48,6 +48,8 @@ class ReconciliationWorkflow:
             await self._ask(ReconciliationActivities.reconcile_ended, ClosedSince(last.until if last else None)),
             await self._ask(ReconciliationActivities.reconcile_never_started),
             await self._ask(ReconciliationActivities.reconcile_overdue),
+            await self._ask(ReconciliationActivities.reconcile_resends),
+            await self._ask(ReconciliationActivities.reconcile_outbox),
         ]
         started = {kind: count for part in parts for kind, count in part.started.items()}
         return ReconciliationResult(until, sum(part.checked for part in parts), started)

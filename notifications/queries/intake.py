@@ -219,8 +219,9 @@ SELECT id, payload_hash, started_at, type, definition, recipient_ref FROM notifi
 WHERE id = ANY (CAST(:ids AS uuid[])) ORDER BY id
 """
 
+# The plan sets `wake_at` again; until then it lets reconciliation find a workflow that Temporal lost.
 _MARK_STARTED = """
-UPDATE notifications SET started_at = now()
+UPDATE notifications SET started_at = now(), wake_at = coalesce(wake_at, now())
 WHERE id IN (SELECT id FROM notifications WHERE id = ANY (CAST(:ids AS uuid[])) AND started_at IS NULL
              ORDER BY id FOR UPDATE)
 """

@@ -169,12 +169,18 @@ UPDATE messages SET round = round + 1, stuck_reason = NULL, budget_since = NULL,
 WHERE origin_id = :origin_id AND seq = :seq AND round = :round AND status = 'pending' AND stuck_reason IS NOT NULL
 """
 
+# `resend_at` is what reconciliation finds where nobody starts the workflow that sends it.
 RESEND_UNKNOWN = """
-UPDATE messages SET status = 'pending', round = round + 1, budget_since = NULL, failures = 0, try_scheduled_at = NULL,
-       due_at = now(), updated_at = now()
-WHERE origin_id = :origin_id AND seq = :seq AND status = 'unknown' AND expires_at > now()
-  AND NOT EXISTS (SELECT FROM notifications n WHERE n.id = :origin_id AND n.cancelled_at IS NOT NULL)
-RETURNING round
+WITH freed AS (
+    UPDATE messages SET status = 'pending', round = round + 1, budget_since = NULL, failures = 0,
+           try_scheduled_at = NULL, due_at = now(), updated_at = now()
+    WHERE origin_id = :origin_id AND seq = :seq AND status = 'unknown' AND expires_at > now()
+      AND NOT EXISTS (SELECT FROM notifications n WHERE n.id = :origin_id AND n.cancelled_at IS NOT NULL)
+    RETURNING origin_id, round
+), noted AS (
+    UPDATE notifications n SET resend_at = now() FROM freed f WHERE n.id = f.origin_id
+)
+SELECT round FROM freed
 """
 
 RESCHEDULE_MESSAGES = """

@@ -44,6 +44,14 @@ ORDER BY o.id
 LIMIT :limit
 """
 
+# A publisher that hangs keeps its connection, and with it the lock: Postgres cannot tell it from one that is idle.
+CUT_PUBLISHER = f"""
+SELECT pg_terminate_backend(pid) FROM pg_locks
+WHERE locktype = 'advisory' AND granted AND objsubid = 1
+  AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
+  AND classid = {_LOCK >> 32} AND objid = {_LOCK & 0xFFFF_FFFF}
+"""
+
 
 async def become_publisher(connection: AsyncConnection) -> bool:
     """Take the lock, which is this connection's until it closes; False: another process has it."""
@@ -54,6 +62,14 @@ async def unpublished(connection: AsyncConnection, limit: int) -> list[Outcome]:
     """The oldest, in the order of their ids; those of one message are in the order of its changes."""
     rows = await connection.execute(text(_UNPUBLISHED), {"limit": limit})
     return [Outcome(**row) for row in rows.mappings()]
+
+
+async def oldest_unpublished(connection: AsyncConnection) -> datetime | None:
+    """When the first of those that wait was written."""
+    found: datetime | None = await connection.scalar(
+        text("SELECT created_at FROM outbox WHERE published_at IS NULL ORDER BY id LIMIT 1")
+    )
+    return found
 
 
 async def mark_published(connection: AsyncConnection, ids: Sequence[int]) -> None:

@@ -1,40 +1,54 @@
-"""What should be moving and may not be: notifications whose workflow never started, was ended, or overslept."""
+"""What should be moving and may not be: notifications and resends without a workflow, outcomes nobody publishes."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from uuid import UUID
 
 from notifications.database import Sessions, execute, transaction
+from notifications.queries.intake import PendingStart
+from notifications.queries.outbox import CUT_PUBLISHER
 from notifications.statuses import NotificationType
 
-NEVER_STARTED_AFTER = timedelta(minutes=1)  # the bridge starts within seconds of storing
-OVERDUE_AFTER = timedelta(minutes=10)  # past `wake_at`
+NEVER_STARTED_AFTER = timedelta(minutes=1)  # the bridge starts within seconds of storing, the API of freeing
+OVERDUE_AFTER = timedelta(minutes=10)  # past `wake_at`; an outcome is published within a second
 
 
 @dataclass(frozen=True, slots=True)
-class Unfinished:
-    """What a start tells Temporal."""
+class Resend:
+    """A notification of which an `unknown` message was freed; `seq` None: nothing of it is open any more.
+
+    `noted_at` is the note that says so.
+    """
 
     id: UUID
     type: NotificationType
-    definition: str
-    recipient_ref: str
+    noted_at: datetime
+    seq: int | None
+    round: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Unpublished:
+    """Outcomes that wait for longer than `OVERDUE_AFTER`, counted up to a limit."""
+
+    waiting: int
+    oldest: datetime | None
 
 
 class ReconciliationStore:
-    """Reads of at most `limit` rows; each row that was looked at is not found again for `OVERDUE_AFTER`."""
+    """Reads of at most `limit` rows; each row that was looked at is not found again for a while."""
 
     def __init__(self, sessions: Sessions) -> None:
         self._sessions = sessions
 
-    async def never_started(self, limit: int) -> list[Unfinished]:
+    async def never_started(self, limit: int) -> list[PendingStart]:
         return await self._find(_NEVER_STARTED, limit, age=NEVER_STARTED_AFTER)
 
-    async def overdue(self, limit: int) -> list[Unfinished]:
+    async def overdue(self, limit: int) -> list[PendingStart]:
         return await self._find(_OVERDUE, limit, age=OVERDUE_AFTER)
 
-    async def unfinished(self, ids: Sequence[UUID]) -> list[Unfinished]:
+    async def unfinished(self, ids: Sequence[UUID]) -> list[PendingStart]:
         """Those of the ids whose notification has not ended."""
         return await self._find(_UNFINISHED, len(ids), ids=list(ids))
 
@@ -43,10 +57,33 @@ class ReconciliationStore:
         async with transaction(self._sessions) as session:
             await execute(session, _MARK_SEEN, {"ids": list(ids)})
 
-    async def _find(self, statement: str, limit: int, **parameters: object) -> list[Unfinished]:
+    async def resends(self, limit: int) -> list[Resend]:
+        """What was freed more than `NEVER_STARTED_AFTER` ago, of `limit` notifications."""
+        async with self._sessions() as session:
+            rows = await execute(session, _RESENDS, {"limit": limit, "age": NEVER_STARTED_AFTER})
+            return [Resend(row.id, NotificationType(row.type), row.resend_at, row.seq, row.round) for row in rows]
+
+    async def mark_resends(self, seen: Sequence[Resend]) -> None:
+        """Look again later at those with an open message, forget the others; what was freed meanwhile is kept."""
+        noted = {each.id: each.noted_at for each in seen}
+        async with transaction(self._sessions) as session:
+            await execute(session, _MARK_RESENDS, {"ids": list(noted), "noted": list(noted.values())})
+
+    async def unpublished(self, limit: int) -> Unpublished:
+        async with self._sessions() as session:
+            parameters = {"limit": limit, "age": OVERDUE_AFTER}
+            row = (await execute(session, _UNPUBLISHED, parameters)).one()
+        return Unpublished(row.waiting, row.oldest)
+
+    async def cut_publisher(self) -> bool:
+        """End the connection of the process that publishes, so that another takes over; False: there is none."""
+        async with transaction(self._sessions) as session:
+            return bool((await execute(session, CUT_PUBLISHER)).all())
+
+    async def _find(self, statement: str, limit: int, **parameters: object) -> list[PendingStart]:
         async with self._sessions() as session:
             rows = await execute(session, statement, {"limit": limit, **parameters})
-            return [Unfinished(row.id, NotificationType(row.type), row.definition, row.recipient_ref) for row in rows]
+            return [PendingStart(row.id, NotificationType(row.type), row.definition, row.recipient_ref) for row in rows]
 
 
 _COLUMNS = "SELECT id, type, definition, recipient_ref FROM notifications"
@@ -68,4 +105,32 @@ _MARK_SEEN = """
 UPDATE notifications SET started_at = coalesce(started_at, now()), wake_at = greatest(wake_at, now())
 WHERE id IN (SELECT id FROM notifications WHERE id = ANY (CAST(:ids AS uuid[])) AND finished_at IS NULL
              ORDER BY id FOR UPDATE)
+"""
+
+# While the notification has not ended, its own workflow takes what is open: only after it is a later round a resend's.
+_RESENDS = """
+SELECT n.id, n.type, n.resend_at, m.seq, m.round
+FROM (SELECT id, type, resend_at, finished_at FROM notifications
+      WHERE resend_at < now() - CAST(:age AS interval) ORDER BY resend_at LIMIT :limit) n
+LEFT JOIN messages m ON m.origin_id = n.id AND m.status IN ('pending', 'sending') AND m.round > 1
+                        AND n.finished_at IS NOT NULL
+ORDER BY n.resend_at, n.id, m.seq
+"""
+
+_MARK_RESENDS = """
+WITH held AS (
+    SELECT n.id FROM notifications n
+    JOIN unnest(CAST(:ids AS uuid[]), CAST(:noted AS timestamptz[])) AS s (id, noted_at)
+      ON n.id = s.id AND n.resend_at = s.noted_at
+    ORDER BY n.id FOR UPDATE OF n
+)
+UPDATE notifications n SET resend_at = CASE WHEN EXISTS (
+    SELECT FROM messages m WHERE m.origin_id = n.id AND m.status IN ('pending', 'sending')) THEN now() END
+FROM held h WHERE n.id = h.id
+"""
+
+_UNPUBLISHED = """
+SELECT count(*) AS waiting, min(created_at) AS oldest
+FROM (SELECT created_at FROM outbox WHERE published_at IS NULL AND created_at < now() - CAST(:age AS interval)
+      LIMIT :limit) AS waiting
 """

@@ -21,6 +21,7 @@ class Notification(SQLModel, table=True):
     __table_args__ = (
         Index("notifications_not_started", "received_at", postgresql_where=text("started_at IS NULL")),
         Index("notifications_waking", "wake_at", postgresql_where=text("finished_at IS NULL")),
+        Index("notifications_resending", "resend_at", postgresql_where=text("resend_at IS NOT NULL")),
         Index("notifications_not_tried", "type", "due_at", postgresql_where=text("tried_at IS NULL")),
         Index("notifications_cancelkey", "source", "cancelkey", postgresql_where=text("cancelkey IS NOT NULL")),
         Index("notifications_received", "received_at", "id"),
@@ -55,6 +56,7 @@ class Notification(SQLModel, table=True):
     status: str = "running"  # NotificationStatus
     finished_at: datetime | None = timestamp()
     wake_at: datetime | None = timestamp()  # when its workflow acts next; long past: reconciliation looks
+    resend_at: datetime | None = timestamp()  # an `unknown` message was freed; reconciliation looks until it has ended
 
 
 class Plan(SQLModel, table=True):
@@ -76,6 +78,7 @@ class Cancellation(SQLModel, table=True):
     """A cancel by key: applies to every event of `source` with that key whose time is not later than `time`."""
 
     __tablename__ = "cancellations"
+    __table_args__ = (Index("cancellations_received", "received_at"),)
 
     source: str = Field(primary_key=True)
     cancelkey: str = Field(primary_key=True)

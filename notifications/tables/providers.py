@@ -37,6 +37,7 @@ class ReceiptRecord(SQLModel, table=True):
     __table_args__ = (
         Index("receipts_unmatched", "received_at", postgresql_where=text("matched_at IS NULL")),
         Index("receipts_message", "provider", "provider_message_id"),
+        Index("receipts_origin", "origin_id", postgresql_where=text("origin_id IS NOT NULL")),
     )
 
     provider: str = Field(primary_key=True)

@@ -3,13 +3,14 @@
 import asyncio
 import contextlib
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
 from confluent_kafka import Consumer, TopicPartition
+from prometheus_client import REGISTRY
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from bridge.outcomes import OutcomePublisher, encode
@@ -18,7 +19,8 @@ from bridge.readiness import Patience, Readiness
 from bridge.topics import OUTCOMES
 from notifications.database import Sessions, execute, transaction
 from notifications.ids import message_id
-from notifications.queries.outbox import Outcome
+from notifications.queries.outbox import Outcome, become_publisher
+from notifications.queries.reconciliation import ReconciliationStore
 from tests.bridge.running import eventually
 from tests.support.faulty_kafka import MSG_SIZE_TOO_LARGE, NOT_ENOUGH_REPLICAS, PRODUCE, FaultyCluster
 
@@ -51,6 +53,11 @@ class _Bench:
                 " VALUES (:origin, 'notification', 1, :version, 'email', :status, :stuck, 1)",
                 {"origin": origin_id, "version": version, "status": status, "stuck": stuck},
             )
+
+    async def age(self, origin_id: UUID, *, minutes: int) -> None:
+        async with transaction(self.sessions) as session:
+            statement = "UPDATE outbox SET created_at = now() - make_interval(mins => :minutes) WHERE origin_id = :id"
+            await execute(session, statement, {"id": origin_id, "minutes": minutes})
 
     async def published(self, origin_id: UUID) -> list[dict[str, Any]]:
         """The outcomes of this notification on the topic, in its order."""
@@ -146,6 +153,28 @@ async def test_a_broken_database_connection_is_made_again(bench: _Bench) -> None
         await bench.change(origin, 2)
         await eventually(lambda: bench.all_published(origin))
     assert [one["data"]["version"] for one in await bench.published(origin)] == [1, 2]
+
+
+async def _shown_age_is(wanted: Callable[[float], bool]) -> bool:
+    return wanted(REGISTRY.get_sample_value("tidings_bridge_outcome_age_seconds") or 0.0)
+
+
+async def test_a_publisher_that_hangs_is_seen_by_the_others_and_cut_off(bench: _Bench) -> None:
+    origin = uuid4()
+    await bench.change(origin, 1)
+    await bench.age(origin, minutes=11)
+    store = ReconciliationStore(bench.sessions)
+    async with bench.engine.connect() as hanging:
+        assert await become_publisher(await hanging.execution_options(isolation_level="AUTOCOMMIT"))
+        async with bench.publisher():
+            await eventually(lambda: _shown_age_is(lambda seconds: seconds > 600))
+            assert (await store.unpublished(10)).waiting == 1
+            assert await store.cut_publisher()
+            await eventually(lambda: bench.all_published(origin))
+            await eventually(lambda: _shown_age_is(lambda seconds: seconds == 0))
+        await hanging.invalidate()
+    assert (await store.unpublished(10)).waiting == 0
+    assert not await store.cut_publisher(), "nobody publishes"
 
 
 def _outcome(**changes: Any) -> Outcome:

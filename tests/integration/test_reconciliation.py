@@ -1,36 +1,18 @@
 """What should be running and is not is started again, once, and sends nothing twice."""
 
-import asyncio
 import contextlib
 from datetime import timedelta
-from typing import Any
-from uuid import UUID, uuid4
 
 from temporalio.client import ScheduleHandle, WorkflowExecutionStatus
 from temporalio.service import RPCError
 
-from activities.temporal import ORCHESTRATOR, RECONCILIATION
-from notifications.database import execute, transaction
+from activities.temporal import RECONCILIATION
 from notifications.providers.base import ErrorScope, PermanentDeliveryError
 from notifications.statuses import Channel
 from tests.support.integration import House, until
+from tests.support.reconciling import OTP, age, reconcile
 from tidings.findings import check_reconciliation
-from workflows.reconciliation import ReconciliationResult, ReconciliationWorkflow, create_reconciliation
-
-OTP: dict[str, Any] = {"type": "auth.otp", "data": {"code": "482915"}}
-
-
-async def reconcile(house: House) -> ReconciliationResult:
-    async with asyncio.timeout(45):
-        return await house.client.execute_workflow(
-            ReconciliationWorkflow.run, id=f"reconciliation-{uuid4()}", task_queue=ORCHESTRATOR
-        )
-
-
-async def age(house: House, notification: UUID, **columns: timedelta) -> None:
-    sets = ", ".join(f"{name} = now() - CAST(:{name} AS interval)" for name in columns)
-    async with transaction(house.sessions) as session:
-        await execute(session, f"UPDATE notifications SET {sets} WHERE id = :id", {"id": notification, **columns})
+from workflows.reconciliation import create_reconciliation
 
 
 async def test_one_that_was_never_started_is_started_once(house: House) -> None:

@@ -152,6 +152,10 @@ class House:
         (self._pending,) = stored.starts
         return self._pending.id
 
+    async def mark_started(self, notification_id: UUID) -> None:
+        """As the bridge does once Temporal has acknowledged the start."""
+        await self._store.mark_started([notification_id])
+
     async def send(self, **attributes: Any) -> UUID:
         """Store an event and start its workflow as the bridge does."""
         notification_id = await self.intake(**attributes)
