@@ -47,8 +47,7 @@ async def benchmark_stack() -> AsyncIterator[Stack]:
 
 def processes(stack: Stack) -> dict[str, int]:
     """The process ids of the servers and of Tidings' own processes."""
-    named = {server.name: server.pid for server in stack.servers.processes}
-    return named | {name: one.process.pid for name, one in stack.applications.items() if one.process is not None}
+    return {name: one.process.pid for name, one in (stack.servers.services | stack.applications).items()}
 
 
 def one_time_code(event_id: str, recipient: str) -> bytes:

@@ -12,11 +12,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from devstack.health import wait_until_healthy
 from devstack.kafka_properties import LOG4J, server_properties
 from devstack.maven import remembered_class_path
 from devstack.ports import HOST, free_ports
-from devstack.processes import Command, GuardedProcess, Spawner
+from devstack.processes import Command, Spawner, StackError
+from devstack.services import Service, where_to_look
 
 PARTITIONS = 4
 _ROOT = Path(__file__).resolve().parent.parent
@@ -24,7 +24,6 @@ _OLDEST_JAVA = 17
 _RESOLVE_SECONDS = 180
 _START_SECONDS = 120  # on a machine that is busy with something else as well
 _BUILTIN_READY = "BOOTSTRAP="  # what devstack/mock_kafka.py writes before its address
-_ADVICE = "its log is in .tidings/logs/kafka.log"
 _JVM = (
     "-XX:TieredStopAtLevel=1",
     "-XX:+UseSerialGC",
@@ -41,7 +40,7 @@ _PROBE = b"\x00\x12\x00\x00\x00\x00\x00\x01\x00\x05probe"
 class KafkaServer:
     """`fallback` is None for Apache Kafka, else why the built-in cluster serves in its place."""
 
-    process: GuardedProcess
+    service: Service
     bootstrap: str
     fallback: str | None = None
 
@@ -102,18 +101,23 @@ def _kafka_uuid() -> str:
 def _write_files(folder: Path, port: int, *, auto_create: bool) -> None:
     """The configuration, and `meta.properties` as `kafka-storage format` writes it (that costs a JVM, 2 s).
 
-    A static quorum of one voter needs nothing else to be formatted.
+    A static quorum of one voter needs nothing else to be formatted, and keeps no port: each start may choose others.
+    Data that is there keeps its identity.
     """
     data = folder / "data"
-    data.mkdir(parents=True)
+    data.mkdir(parents=True, exist_ok=True)
     properties = server_properties(
         port=port, controller_port=free_ports(1)[0], data=data, partitions=PARTITIONS, auto_create=auto_create
     )
     (folder / "server.properties").write_text(properties, encoding="utf-8")
     (folder / "log4j2.properties").write_text(LOG4J, encoding="utf-8")
-    (data / "meta.properties").write_text(
-        f"version=1\ncluster.id={_kafka_uuid()}\nnode.id=1\ndirectory.id={_kafka_uuid()}\n", encoding="utf-8"
-    )
+    identity = data / "meta.properties"
+    if not identity.exists():
+        partial = folder / identity.name
+        partial.write_text(
+            f"version=1\ncluster.id={_kafka_uuid()}\nnode.id=1\ndirectory.id={_kafka_uuid()}\n", encoding="utf-8"
+        )
+        partial.replace(identity)
 
 
 async def start_kafka(
@@ -123,22 +127,25 @@ async def start_kafka(
     *,
     topics: Sequence[str],
     auto_create: bool = False,
+    persist: bool = False,
     environ: Mapping[str, str] = os.environ,
 ) -> KafkaServer:
-    """Serve Kafka on loopback with its data in the (not yet existing) `folder`.
+    """Serve Kafka on loopback with its data in `folder`, which stays, to be served again, only with `persist`.
 
     Where Apache Kafka cannot be had the built-in cluster serves, on a port of its own choice, with `topics`.
 
     Raises:
-        StackError: neither starts.
+        StackError: neither starts, or the built-in cluster, which keeps nothing, would have to persist.
 
     """
     try:
         class_path, java = await _class_path(spawner, environ), await asyncio.to_thread(_java, environ)
     except NoKafkaError as error:
+        if persist:
+            raise StackError(f"--persist needs Apache Kafka, and {error}") from None
         return await start_builtin(spawner, topics=topics, reason=str(error))
     _write_files(folder, port, auto_create=auto_create)
-    process = await spawner.start(
+    service = Service(
         Command(
             name="kafka",
             argv=(
@@ -146,11 +153,15 @@ async def start_kafka(
                 *("-cp", class_path, "kafka.Kafka", str(folder / "server.properties")),
             ),
             cwd=folder,
-            remove=folder,
-        )
+            remove=None if persist else folder,
+        ),
+        spawner,
+        is_ready=lambda: _answers(port),
+        start_seconds=_START_SECONDS,
+        advice=where_to_look("kafka", folder.parent if persist else None),
     )
-    await wait_until_healthy(process, lambda: _answers(port), timeout_seconds=_START_SECONDS, advice=_ADVICE)
-    return KafkaServer(process, f"{HOST}:{port}")
+    await service.start()
+    return KafkaServer(service, f"{HOST}:{port}")
 
 
 async def start_builtin(spawner: Spawner, *, topics: Sequence[str], reason: str) -> KafkaServer:
@@ -161,20 +172,23 @@ async def start_builtin(spawner: Spawner, *, topics: Sequence[str], reason: str)
 
     """
     wanted = [f"{topic}:{PARTITIONS}" for topic in topics]
-    process = await spawner.start(
-        Command(name="kafka", argv=(sys.executable, "-m", "devstack.mock_kafka", *wanted), cwd=_ROOT)
-    )
 
     def address() -> str | None:
-        return next(
-            (line.removeprefix(_BUILTIN_READY) for line in process.tail if line.startswith(_BUILTIN_READY)), None
-        )
+        lines = (line for line in service.process.tail if line.startswith(_BUILTIN_READY))
+        return next((line.removeprefix(_BUILTIN_READY) for line in lines), None)
 
     async def has_address() -> bool:
         return address() is not None
 
-    await wait_until_healthy(process, has_address, timeout_seconds=20, advice=_ADVICE)
-    return KafkaServer(process, address() or "", reason)
+    service = Service(
+        Command(name="kafka", argv=(sys.executable, "-m", "devstack.mock_kafka", *wanted), cwd=_ROOT),
+        spawner,
+        is_ready=has_address,
+        start_seconds=20,
+        advice=where_to_look("kafka"),
+    )
+    await service.start()
+    return KafkaServer(service, address() or "", reason)
 
 
 async def _answers(port: int) -> bool:

@@ -1,9 +1,12 @@
 """Where the dev stack listens: fixed addresses, so that links and bookmarks keep working; others only if taken."""
 
+import random
 import socket
 from collections.abc import Mapping
+from itertools import islice
 
 HOST = "127.0.0.1"
+_SERVER_PORTS = range(20000, 30000)
 DEFAULT_PORTS: Mapping[str, int] = {
     "postgres": 15432,
     "kafka": 19092,
@@ -34,15 +37,13 @@ def is_free(port: int) -> bool:
 
 
 def free_ports(count: int) -> list[int]:
-    """Distinct ports that the system hands out."""
-    probes = [socket.socket() for _ in range(count)]
-    try:
-        for probe in probes:
-            probe.bind((HOST, 0))
-        return [probe.getsockname()[1] for probe in probes]
-    finally:
-        for probe in probes:
-            probe.close()
+    """Distinct ports where nobody listens.
+
+    Below those that the system gives to clients: one that asks again and again for a server that is down could be
+    given the server's own port, and keep it.
+    """
+    candidates = (port for port in random.sample(_SERVER_PORTS, len(_SERVER_PORTS)) if is_free(port))
+    return list(islice(candidates, count))
 
 
 def choose_ports(wanted: Mapping[str, int] = DEFAULT_PORTS) -> tuple[dict[str, int], list[str]]:

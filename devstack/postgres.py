@@ -4,28 +4,30 @@ import asyncio
 import os
 import pwd
 import shutil
+import stat
 import subprocess
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.util import find_spec
 from pathlib import Path
 
 import psycopg
 
-from devstack.health import wait_until_healthy
 from devstack.ports import HOST
-from devstack.processes import Command, GuardedProcess, Spawner, StackError
+from devstack.processes import Command, Spawner, StackError
+from devstack.services import Service, where_to_look
 
-_ADVICE = "its log is above and in .tidings/logs/postgres.log"
 _UNPRIVILEGED = "nobody"
-_INITDB_SECONDS = 60
+_HALF_MADE = "making"  # becomes `data` in one step when it is complete
 _START_SECONDS = 60
-# The data lives as long as the stack: nothing needs to survive a power cut.
-_SETTINGS = ("fsync=off", "full_page_writes=off", "max_connections=200", "unix_socket_directories=", "timezone=UTC")
+_SETTINGS = ("max_connections=200", "unix_socket_directories=", "timezone=UTC")
+# For data that lives as long as the stack. What is persisted is promised to survive SIGKILL of every process, for which
+# committing synchronously is enough; it does without these, lest a power cut leave a folder that cannot be opened.
+_FLEETING = ("fsync=off", "full_page_writes=off")
 
 
 @dataclass(frozen=True)
 class PostgresServer:
-    process: GuardedProcess
+    service: Service
     url: str
 
 
@@ -55,14 +57,28 @@ def _can_run(binary: Path, user: str) -> bool:
 
 
 def _prepare(folder: Path) -> tuple[Path, str | None]:
-    """Where the programs are, and whom to run them as: PostgreSQL refuses to run as root."""
+    """Where the programs are, and whom to run them as: PostgreSQL refuses to run as root.
+
+    Raises:
+        StackError: that user cannot reach the folder.
+
+    """
     install = _binaries()
-    folder.mkdir(mode=0o755)
+    folder.mkdir(mode=0o755, exist_ok=True)
+    shutil.rmtree(folder / _HALF_MADE, ignore_errors=True)
     if os.geteuid() != 0:
         return install / "bin", None
+    for parent in folder.parents:
+        if not parent.stat().st_mode & stat.S_IXOTH:
+            raise StackError(
+                f"PostgreSQL does not run as root, and the user {_UNPRIVILEGED} cannot enter {parent}:"
+                f" run as another user, or chmod o+x {parent}, or leave out --persist"
+            )
     os.chown(folder, pwd.getpwnam(_UNPRIVILEGED).pw_uid, -1)
     if not _can_run(install / "bin" / "postgres", _UNPRIVILEGED):
-        install = Path(shutil.copytree(install, folder / "install", symlinks=True))
+        copy = folder / "install"
+        shutil.rmtree(copy, ignore_errors=True)  # of an earlier start: half-copied, or of another version
+        install = Path(shutil.copytree(install, copy, symlinks=True))
     return install / "bin", _UNPRIVILEGED
 
 
@@ -70,8 +86,10 @@ def postgres_url(port: int) -> str:
     return f"postgresql://postgres@{HOST}:{port}/postgres"
 
 
-async def start_postgres(folder: Path, port: int, spawner: Spawner) -> PostgresServer:
-    """Make a cluster in the (not yet existing) `folder` below a world-reachable one, and serve it.
+async def start_postgres(folder: Path, port: int, spawner: Spawner, *, persist: bool = False) -> PostgresServer:
+    """Serve the cluster in `folder`, which is made where there is none, below a world-reachable one.
+
+    With `persist` the folder stays, and can be served again.
 
     Raises:
         StackError: it does not start.
@@ -79,42 +97,51 @@ async def start_postgres(folder: Path, port: int, spawner: Spawner) -> PostgresS
     """
     binaries, user = await asyncio.to_thread(_prepare, folder)
     data = folder / "data"
-    environment = {**os.environ, "LC_ALL": "C", "TZ": "UTC"}
+    command = Command(
+        name="postgres",
+        argv=(
+            *(str(binaries / "postgres"), "-D", str(data), "-h", HOST, "-p", str(port)),
+            *(part for setting in _SETTINGS + _FLEETING * (not persist) for part in ("-c", setting)),
+        ),
+        env={**os.environ, "LC_ALL": "C", "TZ": "UTC"},
+        cwd=folder,
+        user=user,
+        # Its backends leave its process group, so it has to end them itself: fast, then immediate shut-down.
+        stop_signals=("INT", "QUIT"),
+        remove=None if persist else folder,
+    )
+    if not data.exists():
+        await _make_cluster(binaries, data, command, spawner)
+    url = postgres_url(port)
+    service = Service(
+        command,
+        spawner,
+        is_ready=lambda: _accepts(url),
+        start_seconds=_START_SECONDS,
+        advice=where_to_look("postgres", folder.parent if persist else None),
+    )
+    await service.start()
+    return PostgresServer(service, url)
+
+
+async def _make_cluster(binaries: Path, data: Path, like: Command, spawner: Spawner) -> None:
+    """Without syncing: until the first commit there is nothing to lose."""
+    unfinished = data.with_name(_HALF_MADE)
     initdb = await spawner.start(
-        Command(
-            name="postgres",
+        replace(
+            like,
             argv=(
-                *(str(binaries / "initdb"), "--pgdata", str(data), "--username", "postgres", "--auth", "trust"),
+                *(str(binaries / "initdb"), "--pgdata", str(unfinished), "--username", "postgres", "--auth", "trust"),
                 *("--encoding", "UTF8", "--locale", "C", "--no-sync", "--no-instructions"),
             ),
-            env=environment,
-            cwd=folder,
-            user=user,
+            stop_signals=("TERM",),
             grace_seconds=2,
-            remove=folder,
         )
     )
     status = await initdb.wait()
     if status:
         raise StackError(f"initdb ended with status {status}: {initdb.last_words()}")
-    process = await spawner.start(
-        Command(
-            name="postgres",
-            argv=(
-                *(str(binaries / "postgres"), "-D", str(data), "-h", HOST, "-p", str(port)),
-                *(part for setting in _SETTINGS for part in ("-c", setting)),
-            ),
-            env=environment,
-            cwd=folder,
-            user=user,
-            # Its backends leave its process group, so it has to end them itself: fast, then immediate shut-down.
-            stop_signals=("INT", "QUIT"),
-            remove=folder,
-        )
-    )
-    url = postgres_url(port)
-    await wait_until_healthy(process, lambda: _accepts(url), timeout_seconds=_START_SECONDS, advice=_ADVICE)
-    return PostgresServer(process, url)
+    unfinished.rename(data)
 
 
 async def _accepts(url: str) -> bool:

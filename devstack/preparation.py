@@ -4,9 +4,11 @@ import asyncio
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from confluent_kafka import KafkaError, KafkaException
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewTopic
 from pydantic import SecretStr
+from sqlalchemy.exc import SQLAlchemyError
 
 from devstack.recipients import load_recipients
 from devstack.state import ROOT
@@ -21,7 +23,7 @@ _TOPIC_SECONDS = 30
 
 
 class Database:
-    """Our own database, fresh: schema, catalogue and example recipients."""
+    """Our own database: schema, catalogue and example recipients, of which a persisted one has some already."""
 
     def __init__(self, url: str) -> None:
         self._engine = create_engine(SecretStr(url), pool_size=4)
@@ -48,8 +50,15 @@ class Database:
             )
 
     async def follow_catalogue(self, say: Callable[[str], None], folder: Path = CATALOGUE) -> None:
-        """Publish the folder after each change in it, until cancelled."""
-        await watch(folder, lambda: self.apply_catalogue(say, folder))
+        """Publish the folder after each change in it, until cancelled; not while the database is away."""
+
+        async def apply() -> None:
+            try:
+                await self.apply_catalogue(say, folder)
+            except SQLAlchemyError as error:
+                say(f"not published, the database does not answer ({type(error).__name__}): save it again")
+
+        await watch(folder, apply)
 
     async def close(self) -> None:
         await self._engine.dispose()
@@ -59,11 +68,15 @@ def _create(bootstrap: str, topics: Sequence[str], partitions: int) -> None:
     admin = AdminClient({"bootstrap.servers": bootstrap, "log_level": 0})
     wanted = [NewTopic(topic, num_partitions=partitions, replication_factor=1) for topic in topics]
     for created in admin.create_topics(wanted, request_timeout=_TOPIC_SECONDS).values():
-        created.result(_TOPIC_SECONDS)
+        try:
+            created.result(_TOPIC_SECONDS)
+        except KafkaException as error:
+            if error.args[0].code() != KafkaError.TOPIC_ALREADY_EXISTS:
+                raise
 
 
 async def create_topics(bootstrap: str, topics: Sequence[str], partitions: int) -> None:
-    """Create them on a broker that is new.
+    """Create those that a broker of our own does not have yet.
 
     Raises:
         confluent_kafka.KafkaException: the broker refuses.

@@ -6,7 +6,7 @@ import os
 import signal
 import sys
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -62,8 +62,8 @@ class GuardedProcess:
         self._output = asyncio.create_task(self._read_output())
 
     @classmethod
-    async def start(cls, command: Command, sink: Sink) -> "GuardedProcess":
-        """Start the guardian and the command.
+    async def start(cls, command: Command, sink: Sink, *, keep_open: Sequence[int] = ()) -> "GuardedProcess":
+        """Start the guardian and the command; the guardian keeps the descriptors open until it ends.
 
         Raises:
             StackError: the command cannot be run.
@@ -87,7 +87,7 @@ class GuardedProcess:
                 stderr=asyncio.subprocess.STDOUT,
                 env=command.env,
                 cwd=command.cwd,
-                pass_fds=[writing],
+                pass_fds=[writing, *keep_open],
                 start_new_session=True,  # Ctrl-C goes to the supervisor alone, which stops things in order
             )
         finally:
@@ -152,16 +152,35 @@ class GuardedProcess:
             lifeline.close()
 
 
-class Spawner:
-    """Starts processes and knows them all, so that none is forgotten when a start is cancelled half way."""
+def kill_family(process: GuardedProcess) -> None:
+    """SIGKILL to the command and all its descendants, also those that left its group, as PostgreSQL's do.
 
-    def __init__(self, sink: Sink) -> None:
+    It is stopped first: none of the family gets to do anything, nor to start another. `wait` tells when it is done.
+    """
+    import psutil  # noqa: PLC0415 - only where faults are injected
+
+    with suppress(psutil.NoSuchProcess):
+        parent = psutil.Process(process.pid)
+        parent.suspend()
+        for each in (*parent.children(recursive=True), parent):
+            with suppress(psutil.NoSuchProcess):
+                each.kill()
+
+
+class Spawner:
+    """Starts processes and knows them all, so that none is forgotten when a start is cancelled half way.
+
+    `keep_open`: see `GuardedProcess.start`.
+    """
+
+    def __init__(self, sink: Sink, *, keep_open: Sequence[int] = ()) -> None:
         self.say = sink
+        self._keep_open = keep_open
         self._processes: list[GuardedProcess] = []
 
     async def start(self, command: Command) -> GuardedProcess:
         """As `GuardedProcess.start`."""
-        process = await GuardedProcess.start(command, self.say)
+        process = await GuardedProcess.start(command, self.say, keep_open=self._keep_open)
         self._processes = [known for known in self._processes if known.running] + [process]
         return process
 

@@ -5,9 +5,10 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-from devstack.health import http_answers, wait_until_healthy
+from devstack.health import http_answers
 from devstack.ports import HOST
-from devstack.processes import Command, GuardedProcess, Spawner
+from devstack.processes import Command, Spawner
+from devstack.services import Service, where_to_look
 
 _ROOT = Path(__file__).resolve().parent.parent
 _START_SECONDS = 60
@@ -15,7 +16,7 @@ _START_SECONDS = 60
 
 @dataclass(frozen=True)
 class SandboxServer:
-    process: GuardedProcess
+    service: Service
     url: str
     smtp_port: int
 
@@ -33,14 +34,13 @@ async def start_sandbox(
     if webhooks is not None:
         options += ["--webhooks", webhooks]
     env = {**os.environ, "TIDINGS_DEV_SANDBOX_SECRET": secret}
-    process = await spawner.start(
-        Command(name="sandbox", argv=(sys.executable, "-m", "devstack.sandbox", *options), env=env, cwd=_ROOT)
-    )
     url = f"http://{HOST}:{http_port}"
-    await wait_until_healthy(
-        process,
-        lambda: http_answers(f"{url}/api/health"),
-        timeout_seconds=_START_SECONDS,
-        advice="its log is in .tidings/logs/sandbox.log",
+    service = Service(
+        Command(name="sandbox", argv=(sys.executable, "-m", "devstack.sandbox", *options), env=env, cwd=_ROOT),
+        spawner,
+        is_ready=lambda: http_answers(f"{url}/api/health"),
+        start_seconds=_START_SECONDS,
+        advice=where_to_look("sandbox"),
     )
-    return SandboxServer(process, url, smtp_port)
+    await service.start()
+    return SandboxServer(service, url, smtp_port)

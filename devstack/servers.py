@@ -10,8 +10,9 @@ from bridge.topics import all_topics
 from devstack.kafka import PARTITIONS, start_kafka
 from devstack.ports import HOST
 from devstack.postgres import postgres_url, start_postgres
-from devstack.processes import GuardedProcess, Spawner, StackError
+from devstack.processes import Spawner, StackError
 from devstack.sandbox_process import start_sandbox
+from devstack.services import Service
 from devstack.state import Endpoints
 from devstack.steps import Step
 from devstack.variables import given_servers, own_accounts, sandbox_secret, stack_variables
@@ -31,12 +32,23 @@ _UNTOUCHED = {
 
 
 class Servers:
-    """`processes` are ours, `database` is None where the user's own is used, `notes` are plain lines for the user."""
+    """`services` are ours, `database` is None where the user's own is used, `notes` are plain lines for the user.
+
+    With `persist` what is in `folder` is used again, and stays.
+    """
 
     def __init__(
-        self, ports: Mapping[str, int], spawner: Spawner, *, folder: Path, state: Path, environ: Mapping[str, str]
+        self,
+        ports: Mapping[str, int],
+        spawner: Spawner,
+        *,
+        folder: Path,
+        state: Path,
+        environ: Mapping[str, str],
+        persist: bool = False,
     ) -> None:
-        self.processes: list[GuardedProcess] = []
+        self.services: dict[str, Service] = {}
+        self._persist = persist
         self.database: Database | None = None
         self._ports, self._spawner, self._folder, self._state, self._environ = ports, spawner, folder, state, environ
         self._given = given_servers(environ)
@@ -92,6 +104,31 @@ class Servers:
         """What the applications run with; as sure as `endpoints`."""
         return stack_variables(self.endpoints, state=self._state, environ=self._environ)
 
+    async def take_down(self, name: str, *, kill: bool = False) -> None:
+        """End a server and leave it so: politely, or by SIGKILL to all its processes.
+
+        Raises:
+            StackError: it is not ours, or would lose its data.
+
+        """
+        await self._own(name).take_down(kill=kill)
+
+    async def bring_back(self, name: str) -> None:
+        """Start it again, on the same port and data, and wait until it is healthy.
+
+        Raises:
+            StackError: it is not ours, or does not start.
+
+        """
+        await self._own(name).bring_back()
+
+    def _own(self, name: str) -> Service:
+        if name not in self.services:
+            raise StackError(f"{name} is not a server of this stack: only {', '.join(sorted(self.services))}")
+        if not self._persist:
+            raise StackError(f"{name} would lose its data: start the stack with --persist")
+        return self.services[name]
+
     async def close(self) -> None:
         if self.database is not None:
             await self.database.close()
@@ -102,8 +139,10 @@ class Servers:
 
             _refuse(await database_problem(SecretStr(self._given["postgres"])))
             return
-        server = await start_postgres(self._folder / "postgres", self._ports["postgres"], self._spawner)
-        self.processes.append(server.process)
+        server = await start_postgres(
+            self._folder / "postgres", self._ports["postgres"], self._spawner, persist=self._persist
+        )
+        self.services["postgres"] = server.service
 
     async def _migrate(self) -> None:
         if "postgres" not in self._given:
@@ -145,15 +184,18 @@ class Servers:
             self._spawner,
             ui_port=self._ports["temporal_ui"],
             search_attributes=SEARCH_ATTRIBUTES,
+            folder=self._folder / "temporal" if self._persist else None,
         )
-        self.processes.append(server.process)
+        self.services["temporal"] = server.service
         await create_reconciliation(await Client.connect(server.address))
 
     async def _kafka(self) -> None:
         if "kafka" in self._given:
             return
-        server = await start_kafka(self._folder / "kafka", self._ports["kafka"], self._spawner, topics=self._topics)
-        self.processes.append(server.process)
+        server = await start_kafka(
+            self._folder / "kafka", self._ports["kafka"], self._spawner, topics=self._topics, persist=self._persist
+        )
+        self.services["kafka"] = server.service
         self._addresses["kafka"] = server.bootstrap
         if server.fallback is not None:
             self._builtin_kafka = True
@@ -180,7 +222,7 @@ class Servers:
             webhooks=f"http://{HOST}:{self._ports['api']}/webhooks",
             secret=sandbox_secret(self._state, self._environ),
         )
-        self.processes.append(server.process)
+        self.services["sandbox"] = server.service
 
 
 def _refuse(problem: "Problem | None") -> None:

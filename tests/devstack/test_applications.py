@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from devstack.applications import Application, ApplicationSpec, Backoff, applications
+from devstack.applications import Application, ApplicationSpec, applications
 from devstack.ports import DEFAULT_PORTS, free_ports
 from devstack.processes import Command, Spawner, StackError
+from devstack.services import Backoff
 from devstack.supervisor import watch_server
 from tests.support.programs import eventually
 
@@ -42,7 +43,6 @@ async def test_a_crashed_application_is_started_again_with_backoff(tmp_path: Pat
     keeper = asyncio.create_task(application.keep_running())
     seen: list[float] = []
     for _ in range(2):
-        assert application.process is not None
         process, killed = application.process, time.monotonic()
         os.kill(process.pid, signal.SIGKILL)
         await eventually(lambda process=process: application.process is not process)  # type: ignore[misc]
@@ -56,6 +56,33 @@ async def test_a_crashed_application_is_started_again_with_backoff(tmp_path: Pat
     ]
     assert seen[0] >= 0.05
     assert seen[1] >= 0.1
+
+
+@pytest.mark.parametrize("kill", [True, False])
+async def test_what_was_taken_down_stays_down_until_it_is_brought_back(tmp_path: Path, *, kill: bool) -> None:
+    (port,) = free_ports(1)
+    said: list[str] = []
+    spawner = Spawner(lambda _name, line: said.append(line))
+    spec = ApplicationSpec(
+        name="web", argv=(sys.executable, "-c", SERVER, str(port)), ready_url=f"http://127.0.0.1:{port}/"
+    )
+    application = Application(spec, spawner, env=os.environ, folder=tmp_path, backoff=Backoff(first_seconds=0))
+    await application.start()
+    keeper = asyncio.create_task(application.keep_running())
+    first = application.process
+    await application.take_down(kill=kill)
+    assert await first.wait() == 128 + (signal.SIGKILL if kill else signal.SIGTERM)
+    await application.take_down(kill=kill)
+    assert application.process is first
+    await application.bring_back()
+    second = application.process
+    assert second is not first
+    assert second.running
+    assert not [line for line in said if line.startswith("ended")], "it did not end by itself"
+    os.kill(second.pid, signal.SIGKILL)
+    await eventually(lambda: application.process is not second)
+    keeper.cancel()
+    await spawner.stop_all()
 
 
 async def test_an_application_that_does_not_come_up_is_said_in_one_line(tmp_path: Path) -> None:

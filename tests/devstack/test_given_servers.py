@@ -47,7 +47,7 @@ async def test_a_given_database_that_is_up_to_date_is_used_as_it_is(tmp_path: Pa
     ours = servers(tmp_path, {"TIDINGS_DATABASE_URL": database_url})
     await run_only(ours, "postgres", "migrations", "catalogue", "recipients")
     assert ours.database is None
-    assert ours.processes == []
+    assert ours.services == {}
     assert ours.endpoints.postgres == database_url
 
 
@@ -57,7 +57,7 @@ async def test_topics_are_not_created_on_a_given_broker(tmp_path: Path, kafka_bo
     ours._topics = (f"t-{uuid.uuid4().hex}",)
     with pytest.raises(StackError, match=r"topics are missing: t-.*kafka-topics\.sh .*--create"):
         await run_only(ours, "kafka", "topics")
-    assert ours.processes == []
+    assert ours.services == {}
 
 
 def test_a_variable_that_the_user_set_stays(tmp_path: Path) -> None:

@@ -44,7 +44,7 @@ async def main():
     ports = dict(zip(DEFAULT_PORTS, free_ports(len(DEFAULT_PORTS))))
     print(ports["temporal"], ports["sandbox"], flush=True)
     spawner = Spawner(lambda name, line: None)
-    servers = Servers(ports, spawner, folder=folder, state=folder / "state", environ={})
+    servers = Servers(ports, spawner, folder=folder, state=folder, environ={})
     await run_steps(servers.steps(), lambda timing: print(timing.name, flush=True))
     await asyncio.Event().wait()
 
@@ -66,20 +66,21 @@ def family(marker: str, **options: object) -> Command:
     return Command(name="family", argv=(sys.executable, "-c", FAMILY, marker), **options)  # type: ignore[arg-type]
 
 
-async def until_up(process: GuardedProcess) -> None:
+async def until_up(process: GuardedProcess, marker: str) -> None:
     await eventually(lambda: "up" in process.tail)
+    assert anyone_with(marker)
 
 
 async def test_stop_ends_the_process_and_what_it_started(spawner: Spawner, marker: str) -> None:
     process = await spawner.start(family(marker))
-    await until_up(process)
+    await until_up(process, marker)
     assert await process.stop() == 128 + signal.SIGTERM
     assert not anyone_with(marker)
 
 
 async def test_a_process_that_ends_by_itself_leaves_no_child(spawner: Spawner, marker: str) -> None:
     process = await spawner.start(family(marker))
-    await until_up(process)
+    await until_up(process, marker)
     os.kill(process.pid, signal.SIGKILL)
     assert await process.wait() == 128 + signal.SIGKILL
     assert not anyone_with(marker)
@@ -90,7 +91,7 @@ async def test_what_ignores_the_signal_is_killed_after_its_time(spawner: Spawner
     process = await spawner.start(
         Command(name="stubborn", argv=(sys.executable, "-c", stubborn, marker), grace_seconds=0.2)
     )
-    await until_up(process)
+    await until_up(process, marker)
     assert await process.stop() == 128 + signal.SIGKILL
 
 
@@ -99,14 +100,14 @@ async def test_kill_does_not_wait_for_the_grace(spawner: Spawner, marker: str) -
     process = await spawner.start(
         Command(name="stubborn", argv=(sys.executable, "-c", stubborn, marker), grace_seconds=300)
     )
-    await until_up(process)
+    await until_up(process, marker)
     process.kill()
     assert await asyncio.wait_for(process.wait(), 20) == 128 + signal.SIGKILL
 
 
 async def test_a_killed_guardian_takes_its_family_along(spawner: Spawner, marker: str) -> None:
     process = await spawner.start(family(marker))
-    await until_up(process)
+    await until_up(process, marker)
     process._guardian.kill()
     await process.wait()
     await eventually(lambda: not anyone_with(marker))

@@ -26,8 +26,8 @@ async def eventually(condition: Callable[[], bool], *, seconds: float = 20) -> N
 
 
 def command_lines() -> list[str]:
-    """The command line of every process of the machine, zombies left out."""
-    listing = subprocess.run(["ps", "-eo", "stat=,args="], capture_output=True, text=True, check=True).stdout
+    """The whole command line of every process of the machine, zombies left out."""
+    listing = subprocess.run(["ps", "-ewwo", "stat=,args="], capture_output=True, text=True, check=True).stdout
     lines = (line.split(None, 1) for line in listing.splitlines())
     return [parts[1] for parts in lines if len(parts) == 2 and not parts[0].startswith("Z")]
 

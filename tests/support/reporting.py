@@ -71,7 +71,7 @@ async def running_reporting(temporal_address: str, database_url: str) -> AsyncIt
         sandbox = await start_sandbox(
             sandbox_port, smtp_port, Spawner(lambda *_: None), webhooks=f"{api_url}/webhooks", secret=SECRET
         )
-        stack.push_async_callback(sandbox.process.stop)
+        stack.push_async_callback(sandbox.service.take_down)
         house = await stack.enter_async_context(running_house(temporal_address, database_url, **settings))
         built = build_providers(house.settings, list(Channel))
         for (provider,) in built.values():

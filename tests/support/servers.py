@@ -50,7 +50,7 @@ async def running_postgres() -> AsyncIterator[str]:
         try:
             yield server.url
         finally:
-            await server.process.stop()
+            await server.service.take_down()
 
 
 @asynccontextmanager
@@ -60,7 +60,7 @@ async def running_temporal() -> AsyncIterator[str]:
     try:
         yield server.address
     finally:
-        await server.process.stop()
+        await server.service.take_down()
 
 
 @asynccontextmanager
@@ -71,7 +71,7 @@ async def running_kafka() -> AsyncIterator[KafkaServer]:
         try:
             yield server
         finally:
-            await server.process.stop()
+            await server.service.take_down()
 
 
 @asynccontextmanager
@@ -82,7 +82,7 @@ async def running_sandbox() -> AsyncIterator[SandboxServer]:
     try:
         yield server
     finally:
-        await server.process.stop()
+        await server.service.take_down()
 
 
 @asynccontextmanager
