@@ -1,6 +1,7 @@
 """What the orchestrator asks of Postgres: plan, look at the ledger, and write down what operators decide."""
 
 from dataclasses import dataclass
+from datetime import datetime
 from uuid import UUID
 
 import structlog
@@ -42,6 +43,12 @@ class MessageCommand:
 class FallbackRequest:
     notification_id: UUID
     step: int
+
+
+@dataclass(frozen=True)
+class ReceiptWait:
+    notification_id: UUID
+    until: datetime
 
 
 class PlanningActivities:
@@ -101,6 +108,13 @@ class PlanningActivities:
         """The channels after `step` are not needed any more."""
         async with infrastructure():
             await self._ledger.end_fallback(request.notification_id, request.step)
+
+    @activity.defn
+    async def expect_receipt(self, wait: ReceiptWait) -> NotificationState:
+        """Begin to wait for a receipt, which may have come already."""
+        async with infrastructure():
+            await self._progress.expect_receipt(wait.notification_id, wait.until)
+        return await self.look(wait.notification_id)
 
     @activity.defn
     async def retry_stuck(self, command: MessageCommand) -> MessageState:

@@ -30,7 +30,7 @@ SKIP_REASONS: Mapping[SkipReason, str] = {
     SkipReason.REPLANNED: (
         "A later plan, made when the wait ended, no longer wanted this address. Its newer messages stand beside it."
     ),
-    SkipReason.NOT_NEEDED: "An earlier channel was accepted, so this fallback was not needed.",
+    SkipReason.NOT_NEEDED: "An earlier channel of this fallback was accepted (or delivered), so this was not needed.",
     SkipReason.OPERATOR: "An operator gave it up with `skip`.",
     SkipReason.REROUTED: "An operator moved the delivery to another channel; its message stands beside this one.",
 }
@@ -92,6 +92,10 @@ HOLDS: Mapping[str, str] = {
     ),
 }
 WAITS_FOR_TURN = "It waits for its turn: an earlier channel is tried first."
+WAITS_FOR_RECEIPT = (
+    "It waits: an earlier channel was accepted, and is given the definition's wait_for_receipt to be reported as "
+    "delivered. If it is not, this one is sent."
+)
 
 LOST_ATTEMPT = "No answer was recorded: the worker ended while the provider was being called, so nobody knows."
 STUCK_ADVICE = "Mend the cause, then `retry`; or `reroute` it to another channel, or give it up with `skip`."
@@ -123,12 +127,22 @@ def explain_reason(reason: str) -> str:
     return REASONS.get(reason, reason)
 
 
-def explain_message(status: MessageStatus, reason: str | None, stuck_reason: str | None, *, has_turn: bool) -> str:
-    """One message in words; `has_turn` says that no earlier channel of a fallback comes first."""
+def explain_message(
+    status: MessageStatus,
+    reason: str | None,
+    stuck_reason: str | None,
+    *,
+    has_turn: bool,
+    after_accepted: bool = False,
+) -> str:
+    """One message in words.
+
+    `has_turn` says that no earlier channel of a fallback comes first, `after_accepted` that one was accepted.
+    """
     if status is MessageStatus.PENDING and stuck_reason is not None:
         return f"It is stuck: {explain_reason(stuck_reason)}. {STUCK_ADVICE}"
     if status is MessageStatus.PENDING and not has_turn:
-        return WAITS_FOR_TURN
+        return WAITS_FOR_RECEIPT if after_accepted else WAITS_FOR_TURN
     if status is MessageStatus.PENDING and reason is not None and reason in HOLDS:
         return HOLDS[reason]
     if status is MessageStatus.SKIPPED:

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 from sqlalchemy import insert
@@ -20,7 +20,7 @@ from notifications.profiles.guest import guest_profile
 from notifications.profiles.profile import Profile, ProfileSource
 from notifications.queries import ledger as ledger_sql
 from notifications.settings import Settings
-from notifications.statuses import Channel, MessageStatus, NotificationStatus, RoutingMode, SkipReason
+from notifications.statuses import ACCEPTED, Channel, MessageStatus, NotificationStatus, RoutingMode, SkipReason
 from notifications.tables import Message, Notification, OutboxEntry
 from notifications.tables import Plan as PlanRow
 
@@ -50,6 +50,23 @@ class NotificationState:
     expires_at: datetime
     is_cancelled: bool
     messages: tuple[MessageState, ...]
+    wait_for_receipt: timedelta | None = None
+
+    def statuses(self, step: int) -> set[MessageStatus]:
+        return {message.status for message in self.messages if message.step == step}
+
+    def has_others(self, step: int) -> bool:
+        """Whether a channel after this one can still be tried."""
+        return any(message.step > step and message.status.is_open for message in self.messages)
+
+    def awaits_receipt(self, step: int) -> bool:
+        """Whether a receipt decides if the channels after this one are needed: none has said that it arrived."""
+        statuses = self.statuses(step)
+        return self.has_others(step) and not statuses & _ARRIVED and bool(statuses & _UNREPORTED)
+
+
+_ARRIVED = ACCEPTED - {MessageStatus.SENT}
+_UNREPORTED = {MessageStatus.SENT, MessageStatus.UNKNOWN}
 
 
 class UnknownNotificationError(LookupError):
@@ -128,6 +145,7 @@ class Plans:
                 )
                 for row in rows
             ),
+            wait_for_receipt=definition.routing.wait_for_receipt,
         )
 
     async def _notification(self, notification_id: UUID) -> Notification:

@@ -1,5 +1,6 @@
 """What the notification's own row says of its messages: stuck, or ended and how."""
 
+from datetime import datetime
 from uuid import UUID
 
 from notifications.database import Sessions, execute, transaction
@@ -36,6 +37,10 @@ UPDATE notifications SET status = 'running', wake_at = now() WHERE id = :id AND 
 """
 
 
+# `wake_at` is when the workflow goes on by itself: before that time nobody has to look whether it does.
+_EXPECT_RECEIPT = "UPDATE notifications SET wake_at = :until WHERE id = :id AND finished_at IS NULL"
+
+
 class Progress:
     def __init__(self, sessions: Sessions) -> None:
         self._sessions = sessions
@@ -47,6 +52,11 @@ class Progress:
     async def stuck(self, notification_id: UUID) -> NotificationStatus:
         """A message waits for an operator; it no longer counts as untried."""
         return await self._update(_STUCK, notification_id)
+
+    async def expect_receipt(self, notification_id: UUID, until: datetime) -> None:
+        """A fallback waits for a receipt before it goes on."""
+        async with transaction(self._sessions) as session:
+            await execute(session, _EXPECT_RECEIPT, {"id": notification_id, "until": until})
 
     async def running(self, notification_id: UUID) -> NotificationStatus:
         """No message is stuck any more."""

@@ -30,19 +30,25 @@ class Fate(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Taken:
-    """A receipt and what became of it; `was` is the message's status before, where there is a message."""
+    """A receipt and what became of it; `was` is the message's status before, where there is a message.
+
+    `is_running`: it is a notification's, which has not ended.
+    """
 
     event: ReceiptEvent
     fate: Fate
     origin_id: UUID | None
     seq: int | None
     was: MessageStatus | None
-    origin_kind: str | None
+    is_running: bool
 
     @property
     def settles_a_wait(self) -> bool:
-        """Whether a workflow may be waiting for a try, or an operator, that is not needed any more."""
-        return self.fate is Fate.APPLIED and self.was is MessageStatus.PENDING and self.origin_kind == "notification"
+        """Whether a workflow may be waiting for it, or for a try or an operator that is not needed any more.
+
+        Of a call under way the workflow hears anyway.
+        """
+        return self.fate is Fate.APPLIED and self.is_running and self.was is not MessageStatus.SENDING
 
 
 class Receipts:
@@ -90,7 +96,7 @@ class Receipts:
             if event.suppress is not None and row["fate"] in {Fate.APPLIED, Fate.UNCHANGED}:
                 await _suppress(session, event, event.suppress, row)
             was = MessageStatus(row["was"]) if row["was"] else None
-            taken.append(Taken(event, Fate(row["fate"]), row["origin_id"], row["seq"], was, row["origin_kind"]))
+            taken.append(Taken(event, Fate(row["fate"]), row["origin_id"], row["seq"], was, row["is_running"]))
         return taken
 
 

@@ -155,6 +155,7 @@ def _orchestrator(
             planning.withdraw,
             planning.expire,
             planning.end_fallback,
+            planning.expect_receipt,
             planning.retry_stuck,
             planning.skip_stuck,
             planning.reroute_stuck,

@@ -10,7 +10,6 @@ from temporalio.exceptions import FailureError
 
 with workflow.unsafe.imports_passed_through():
     from activities.planning import MessageCommand, PlanningActivities
-    from notifications.explanations import explain_stuck
     from notifications.plans import MessageState
     from notifications.statuses import Channel, MessageStatus
     from workflows.ledger_calls import ask
@@ -145,20 +144,3 @@ _ACTIVITIES: dict[type, Any] = {
     RerouteCommand: PlanningActivities.reroute_stuck,
 }
 _VERBS = {RetryCommand: "retry", SkipCommand: "skip", RerouteCommand: "reroute"}
-
-
-def stuck_details(stuck: Sequence[MessageState]) -> str:
-    """Markdown for the Temporal UI: what is wrong and what to do."""
-    lines = ["## A delivery is stuck", ""]
-    for message in stuck:
-        words = explain_stuck(message.stuck_reason or "", message.provider)
-        lines.append(f"- **{message.channel}** (message {message.seq}): {words}")
-    lines.append("")
-    lines.append(_ADVICE)
-    return "\n".join(lines)
-
-
-_ADVICE = (
-    'Mend the cause, then *Send a Signal*: `retry` (all, or input `"email"`), `reroute` (input `"sms"`) or `skip`. '
-    "Without a decision it ends as failed when it expires."
-)

@@ -9,13 +9,12 @@ from typing import Any
 from uuid import UUID
 
 from temporalio import workflow
-from temporalio.common import SearchAttributeUpdate
 from temporalio.exceptions import ActivityError
 
 with workflow.unsafe.imports_passed_through():
-    from activities.planning import FallbackRequest, PlanningActivities, PlanRequest
+    from activities.planning import FallbackRequest, PlanningActivities, PlanRequest, ReceiptWait
     from activities.sending import SendingActivities, SendRequest, SendResult
-    from activities.temporal import CHANNEL, DELIVERY_STATUS, PROVIDER, channel_queue
+    from activities.temporal import channel_queue
     from notifications.plans import MessageState, NotificationState
     from notifications.statuses import ACCEPTED, MessageStatus, NotificationStatus, NotificationType, RoutingMode
     from workflows.commands import (
@@ -24,13 +23,14 @@ with workflow.unsafe.imports_passed_through():
         RetryCommand,
         SkipCommand,
         StuckMessages,
-        stuck_details,
     )
+    from workflows.display import show, show_receipt_wait
     from workflows.ledger_calls import ask, make_plan
     from workflows.retries import LOOK_AGAIN, REPLAN_AFTER, SEND_RETRIES, SEND_START_TO_CLOSE
 
 RETRYING = "retrying"  # a search attribute's value only: the notification's own status stays `running`
 Look = Callable[[PlanningActivities, UUID], Awaitable[NotificationState]]
+AWAIT_A_RECEIPT = {MessageStatus.SENT, MessageStatus.UNKNOWN}
 ENDS_A_FALLBACK = ACCEPTED | {MessageStatus.UNKNOWN, MessageStatus.CANCELLED}
 
 
@@ -99,17 +99,34 @@ class NotificationWorkflow:
         await asyncio.gather(*(self._deliver(message, stick=True) for message in state.messages))
 
     async def _fall_back(self, state: NotificationState) -> None:
-        """One channel after the other; only the last can get stuck."""
+        """One channel after the other, until one is accepted or, where asked for, delivered; only the last sticks."""
         steps = sorted({message.step for message in state.messages})
         for step in steps:
             messages = [message for message in state.messages if message.step == step]
-            others_left = any(message.step > step and message.status.is_open for message in state.messages)
-            ends = await asyncio.gather(*(self._deliver(message, stick=not others_left) for message in messages))
+            others_left = state.has_others(step)
+            ends = set(await asyncio.gather(*(self._deliver(message, stick=not others_left) for message in messages)))
+            if others_left and state.wait_for_receipt is not None and ends & AWAIT_A_RECEIPT:
+                state = await self._wait_for_receipt(step, state.wait_for_receipt)
+                ends = state.statuses(step) - {MessageStatus.SENT}
+                others_left = state.has_others(step)
             if ENDS_A_FALLBACK.intersection(ends):
                 if others_left:
                     request = FallbackRequest(self._id, step)
                     await ask(PlanningActivities.end_fallback, request, summary="other channels not needed")
                 return
+
+    async def _wait_for_receipt(self, step: int, limit: timedelta) -> NotificationState:
+        """Until a receipt or the time decides; the look when the time is over makes good a wake-up that was lost."""
+        deadline = min(workflow.now() + limit, self._known().expires_at)
+        wait = ReceiptWait(self._id, deadline)
+        async with self._looking:
+            state = self._see(await ask(PlanningActivities.expect_receipt, wait, summary="wait for a receipt"))
+        show_receipt_wait(state.messages, step, deadline)
+        while state.awaits_receipt(step) and workflow.now() < deadline:
+            view = self._views
+            await self._wait(until=deadline)
+            state = self._known() if self._views != view else await self._look()
+        return state
 
     async def _deliver(self, message: MessageState, *, stick: bool) -> MessageStatus:
         """Take one message to its end, through as many rounds as operators give it."""
@@ -219,16 +236,7 @@ class NotificationWorkflow:
         return next((each for each in self._known().messages if each.seq == message.seq), message)
 
     def _show(self, status: str) -> None:
-        """Say in the Temporal UI where it stands: searchable, and in words."""
-        stuck = self._stuck.waiting
-        updates: list[SearchAttributeUpdate[Any]] = [DELIVERY_STATUS.value_set(str(status))]
-        shown = stuck or (self._state.messages if self._state is not None else ())
-        updates.append(CHANNEL.value_set(sorted({str(message.channel) for message in shown})))
-        provider = next((message.provider for message in stuck if message.provider), None)
-        if provider is not None:
-            updates.append(PROVIDER.value_set(provider))
-        workflow.upsert_search_attributes(updates)
-        workflow.set_current_details(stuck_details(stuck) if stuck else f"Delivery status: **{status}**")
+        show(status, self._state.messages if self._state is not None else (), self._stuck.waiting)
 
     # What people and the API may say. A command that comes when its message is not stuck is refused or dropped.
 

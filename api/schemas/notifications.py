@@ -11,7 +11,7 @@ from api.links import Links
 from notifications.explanations import LOST_ATTEMPT, explain_attempt, explain_message, explain_notification
 from notifications.ids import message_id
 from notifications.masking import mask
-from notifications.statuses import Channel, MessageStatus, NotificationStatus, NotificationType
+from notifications.statuses import ACCEPTED, Channel, MessageStatus, NotificationStatus, NotificationType
 from notifications.tables import Attempt, Message, Notification
 
 _ID = "a56453a4-7db3-5408-8b23-96f8b4313634"
@@ -140,10 +140,11 @@ class MessageView(BaseModel):
     attempts: list[AttemptView]
 
     @classmethod
-    def of(cls, row: Message, attempts: Sequence[Attempt]) -> "MessageView":
-        """A number below the row's counter that has no record is a lost answer; the one in flight is none."""
+    def of(cls, row: Message, messages: Sequence[Message], attempts: Sequence[Attempt]) -> "MessageView":
+        """One of the notification's. A number below its counter without a record is a lost answer, if not in flight."""
         status = MessageStatus(row.status)
-        recorded = {attempt.attempt: AttemptView.of(attempt) for attempt in attempts}
+        recorded = {attempt.attempt: AttemptView.of(attempt) for attempt in attempts if attempt.seq == row.seq}
+        earlier = {other.status for other in messages if other.step < row.step}
         known = row.attempt - 1 if status is MessageStatus.SENDING else row.attempt
         numbers = sorted({*range(1, known + 1), *recorded})
         shown = row.model_dump(include=set(cls.model_fields) - {"address", "attempts", "status"})
@@ -152,7 +153,13 @@ class MessageView(BaseModel):
             | {
                 "id": message_id(row.origin_id, row.seq),
                 "status": status,
-                "explanation": explain_message(status, row.reason, row.stuck_reason, has_turn=row.due_at is not None),
+                "explanation": explain_message(
+                    status,
+                    row.reason,
+                    row.stuck_reason,
+                    has_turn=row.due_at is not None,
+                    after_accepted=not earlier.isdisjoint({*ACCEPTED, MessageStatus.UNKNOWN}),
+                ),
                 "address": mask(Channel(row.channel), row.address) if row.address else None,
                 "attempts": [recorded.get(number) or AttemptView.lost(number) for number in numbers],
             }
@@ -216,7 +223,7 @@ class NotificationDetail(NotificationSummary):
     def with_messages(
         cls, row: Notification, messages: Sequence[Message], attempts: Sequence[Attempt], links: Links
     ) -> "NotificationDetail":
-        views = [MessageView.of(message, [a for a in attempts if a.seq == message.seq]) for message in messages]
+        views = [MessageView.of(message, messages, attempts) for message in messages]
         return cls.model_validate(cls.fields_of(row, links) | {"messages": views})
 
 

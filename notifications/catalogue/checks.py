@@ -8,18 +8,20 @@ from email.utils import parseaddr
 from babel import Locale, UnknownLocaleError
 
 from notifications.addresses import normalise_email
-from notifications.catalogue.definition import ConsentDefault, Definition
+from notifications.catalogue.definition import ConsentDefault, Definition, Routing
 from notifications.catalogue.examples import check_example
 from notifications.catalogue.folder import Folder, Loaded
 from notifications.catalogue.problems import Problem, did_you_mean
 from notifications.catalogue.schema import schema_problems
-from notifications.statuses import Channel, NotificationType
+from notifications.durations import format_duration
+from notifications.statuses import Channel, NotificationType, RoutingMode
 
 # What each vendor needs in order to find an approved WhatsApp template, and what it takes besides.
 _VENDOR_KEYS: Mapping[str, tuple[frozenset[str], frozenset[str]]] = {
     "meta": (frozenset({"name", "language"}), frozenset()),
     "twilio": (frozenset({"content_sid"}), frozenset()),
 }
+_SHORTEST_WAIT, _LONGEST_WAIT = timedelta(seconds=5), timedelta(hours=24)
 _SMS_SENDER = re.compile(r"\+[1-9]\d{6,14}|\d{3,8}|(?=.*[A-Za-z])[A-Za-z0-9 ]{1,11}")
 
 
@@ -86,6 +88,23 @@ def _routing(item: Loaded, definition: Definition) -> Iterator[Problem]:
         if not definition.templates.of(channel):
             message = f"there is no {channel} template: add templates.{channel}.{definition.default_locale}"
             yield item.document.problem(("routing", "channels", index), message)
+    at = ("routing", "wait_for_receipt")
+    yield from (item.document.problem(at, message) for message in _receipt_wait(definition.routing, definition))
+
+
+def _receipt_wait(routing: Routing, definition: Definition) -> Iterator[str]:
+    wait, earlier = routing.wait_for_receipt, routing.channels[:-1]
+    if wait is None:
+        return
+    if routing.mode is not RoutingMode.FALLBACK or not earlier:
+        yield "only `mode: fallback` with at least two channels can wait for a receipt before it goes on"
+    elif not _SHORTEST_WAIT <= wait <= _LONGEST_WAIT:
+        yield f"must be from {format_duration(_SHORTEST_WAIT)} to {format_duration(_LONGEST_WAIT)}"
+    elif wait * len(earlier) >= definition.delivery.expire_after:
+        expiry = format_duration(definition.delivery.expire_after)
+        yield f"waiting {len(earlier)} times leaves no time for the last channel: it expires after {expiry}"
+    elif Channel.PUSH in earlier:
+        yield "no provider of push reports a delivery, so each wait would be for nothing: put push last"
 
 
 def _delivery(item: Loaded, definition: Definition) -> Iterator[Problem]:

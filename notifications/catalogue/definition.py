@@ -39,8 +39,12 @@ class Category(_Model):
 
 
 class Routing(_Model):
+    """`wait_for_receipt` is how long a fallback waits for an accepted message to be reported as delivered."""
+
     mode: RoutingMode
     channels: Annotated[tuple[Channel, ...], Field(min_length=1)]
+    # Left out where it is not set: definitions from before it keep their hash, and with it their version.
+    wait_for_receipt: Duration | None = Field(None, exclude_if=lambda value: value is None)
 
     @model_validator(mode="after")
     def _each_once(self) -> "Routing":

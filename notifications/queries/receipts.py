@@ -20,7 +20,7 @@ WITH given AS (
         SELECT FROM receipts r WHERE r.provider = g.provider AND r.receipt_id = g.receipt_id
         AND r.matched_at IS NOT NULL)
 ), held AS (
-    SELECT m.origin_id, m.seq, m.status AS was, m.attempt AS current_attempt, m.origin_kind, m.channel, m.category,
+    SELECT m.origin_id, m.seq, m.status AS was, m.attempt AS current_attempt, m.channel, m.category,
            m.address_ref
     FROM messages m JOIN (SELECT DISTINCT origin_id, seq FROM fresh) f USING (origin_id, seq)
     ORDER BY m.origin_id, m.seq
@@ -49,7 +49,8 @@ WITH given AS (
     FROM best b WHERE m.origin_id = b.origin_id AND m.seq = b.seq
     RETURNING m.*
 ), told AS ({OUTBOX} FROM changed)
-SELECT g.provider, g.receipt_id, g.origin_id, g.seq, h.was, h.origin_kind, h.channel, h.category, h.address_ref,
+SELECT g.provider, g.receipt_id, g.origin_id, g.seq, h.was, h.channel, h.category, h.address_ref,
+       EXISTS (SELECT FROM notifications n WHERE n.id = h.origin_id AND n.finished_at IS NULL) AS is_running,
        CASE WHEN f.receipt_id IS NULL THEN 'doubled' WHEN h.origin_id IS NULL THEN 'waiting'
             WHEN b.receipt_id IS NULL THEN 'unchanged' ELSE 'applied' END AS fate
 FROM given g LEFT JOIN fresh f ON f.provider = g.provider AND f.receipt_id = g.receipt_id

@@ -55,6 +55,16 @@ class TestGet:
         (shown,) = (await client.get(f"/v1/notifications/{row.id}")).json()["messages"]
         assert "an earlier channel is tried first" in shown["explanation"]
 
+    @pytest.mark.parametrize("status", ["sent", "unknown"])
+    async def test_the_next_channel_may_wait_for_a_receipt_too(
+        self, client: AsyncClient, sessions: Sessions, status: str
+    ) -> None:
+        row = notification_row(unique("pay"))
+        earlier = message_row(row, 1, status=status, attempt=1, channel="whatsapp")
+        await save(sessions, row, earlier, message_row(row, 2, step=1, due_at=None))
+        found = (await client.get(f"/v1/notifications/{row.id}")).json()["messages"]
+        assert "wait_for_receipt" in found[1]["explanation"]
+
     @pytest.mark.parametrize(
         ("channel", "address", "masked"),
         [

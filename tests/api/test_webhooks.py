@@ -18,7 +18,7 @@ from api.context import ApiContext
 from api.limits import MAX_WEBHOOK
 from api.memory import MemoryWorkflows
 from api.receipt_sweep import sweeping
-from notifications.database import Sessions
+from notifications.database import Sessions, execute, transaction
 from notifications.providers.email import sendgrid_receipts
 from notifications.providers.reporting import build_receipt_sources
 from notifications.providers.sms import twilio_receipts
@@ -171,6 +171,23 @@ async def test_whoever_waits_for_the_message_is_woken(
     assert (await call_twilio(client, origin)).status_code == 200
     assert await status_of(sessions, origin) == "delivered"
     assert (origin, "reschedule") in workflows.signals
+
+
+@pytest.mark.parametrize(
+    ("was", "ended", "is_woken"),
+    [("sent", False, True), ("unknown", False, True), ("sending", False, False), ("sent", True, False)],
+)
+async def test_only_who_may_wait_for_it_is_woken(
+    client: AsyncClient, sessions: Sessions, workflows: MemoryWorkflows, was: str, *, ended: bool, is_woken: bool
+) -> None:
+    """A fallback waits for a receipt, a send that is under way finds out by itself, and who has ended is gone."""
+    origin = await a_message(sessions, status=was)
+    if ended:
+        async with transaction(sessions) as session:
+            await execute(session, "UPDATE notifications SET finished_at = now() WHERE id = :id", {"id": origin})
+    assert (await call_twilio(client, origin)).status_code == 200
+    assert await status_of(sessions, origin) == "delivered"
+    assert ((origin, "reschedule") in workflows.signals) is is_woken
 
 
 async def test_in_development_the_sandbox_may_call_as_well() -> None:

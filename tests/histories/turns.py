@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from datetime import timedelta
 
-from notifications.statuses import Channel, RoutingMode
+from notifications.statuses import Channel, MessageStatus, RoutingMode
 from tests.support.workflow_world import HOUR, Handle, World, until
 from tests.support.workflows import FakeLedger, accepted, failed, stuck, transient
 from workflows.commands import RerouteCommand, RetryCommand, SkipCommand
@@ -44,6 +44,18 @@ async def fallback(world: World) -> Handle:
 
 async def fallback_not_needed(world: World) -> Handle:
     return await world.start(await world.ledger(Channel.WHATSAPP, Channel.SMS, mode=RoutingMode.FALLBACK))
+
+
+async def fallback_delivered(world: World) -> Handle:
+    return await _reported(world, MessageStatus.DELIVERED)
+
+
+async def fallback_bounced(world: World) -> Handle:
+    return await _reported(world, MessageStatus.BOUNCED)
+
+
+async def fallback_not_reported(world: World) -> Handle:
+    return await world.start(await _waiting(world))
 
 
 async def stuck_and_retried(world: World) -> Handle:
@@ -119,6 +131,21 @@ async def resent(world: World) -> Handle:
     return await world.resend(ledger, 2)
 
 
+async def _waiting(world: World) -> FakeLedger:
+    return await world.ledger(Channel.WHATSAPP, Channel.SMS, mode=RoutingMode.FALLBACK, wait_for_receipt=HOUR / 12)
+
+
+async def _reported(world: World, status: MessageStatus) -> Handle:
+    ledger = await _waiting(world)
+    with world.environment.auto_time_skipping_disabled():
+        handle = await world.start(ledger)
+        await until(lambda: "expect_receipt" in ledger.calls)
+        ledger.change(1, status=status)
+        await handle.signal(NotificationWorkflow.reschedule)
+        await handle.result()
+    return handle
+
+
 async def _stuck(world: World) -> tuple[FakeLedger, Handle]:
     ledger = await world.ledger(Channel.EMAIL)
     ledger.answers[Channel.EMAIL] = [stuck()]
@@ -137,6 +164,9 @@ TURNS: dict[str, Callable[[World], Awaitable[Handle]]] = {
         retried,
         fallback,
         fallback_not_needed,
+        fallback_delivered,
+        fallback_bounced,
+        fallback_not_reported,
         stuck_and_retried,
         stuck_and_rerouted,
         stuck_and_skipped,

@@ -1,16 +1,21 @@
 """What vendors report, from the sandbox through the webhook into the ledger."""
 
+import json
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from shutil import copytree
 from typing import Any
 from uuid import UUID
 
 import pytest
 from sqlmodel import select
 
+from notifications.catalogue.publish import apply_folder
 from notifications.statuses import Channel
 from notifications.tables import ReceiptRecord, Suppression
-from tests.support.integration import until
+from tests.support.integration import CATALOGUE_FOLDER, until
 from tests.support.postgres import fresh_database
 from tests.support.reporting import Reporting, running_reporting
 from tests.support.servers import settle_temporal
@@ -105,6 +110,51 @@ async def test_one_that_comes_before_the_vendors_answer_is_not_lowered_by_it(rep
     assert await reporting.house.result(notification) == "done"
     assert (await reporting.house.statuses(notification))[channel] == "delivered"
     assert (seq, 1, "accepted") in await reporting.house.attempts(notification)
+
+
+WAITING = """
+event: order.dispatched
+type: transactional
+category: orders
+default_locale: en
+routing: {mode: fallback, channels: [whatsapp, sms], wait_for_receipt: 6h}
+data: {type: object}
+templates:
+  whatsapp: {en: {vendor_templates: {meta: {name: order_shipped, language: en_US}}, parameters: []}}
+  sms: {en: {body: On its way.}}
+"""
+
+
+async def waiting(reporting: Reporting, folder: Path) -> UUID:
+    """Send one that waits for WhatsApp's receipt."""
+    copytree(CATALOGUE_FOLDER, folder, dirs_exist_ok=True)
+    (folder / "order.dispatched").mkdir()
+    (folder / "order.dispatched" / "definition.yaml").write_text(WAITING, encoding="utf-8")
+    example = {"specversion": "1.0", "id": "1", "source": "/x", "type": "order.dispatched", "data": {}}
+    (folder / "order.dispatched" / "example.json").write_text(json.dumps(example | {"recipient": "cus_42"}))
+    await apply_folder(folder, reporting.house.sessions)
+    recipient = await reporting.house.recipient()
+    return await reporting.house.send(type="order.dispatched", recipient=recipient, data={})
+
+
+async def test_a_fallback_that_waits_hears_of_the_delivery(reporting: Reporting, tmp_path: Path):
+    await reporting.report("meta", delay_ms=500)
+    notification = await waiting(reporting, tmp_path)
+    assert await reporting.house.result(notification) == "done"
+    assert await reporting.house.statuses(notification) == {"whatsapp": "delivered", "sms": "skipped"}
+
+
+async def test_a_fallback_that_waits_moves_on_at_a_failure(reporting: Reporting, tmp_path: Path):
+    await reporting.report("meta", delay_ms=500, statuses=["failed"], code=131026)
+    notification = await waiting(reporting, tmp_path)
+
+    async def is_waiting() -> bool:
+        row = await reporting.house.notification(notification)
+        return row.wake_at is not None and row.wake_at > datetime.now(UTC) + timedelta(hours=5)
+
+    await until(is_waiting)  # nobody looks for a workflow that oversleeps before the time-out
+    assert await reporting.house.result(notification) == "done"
+    assert await reporting.house.statuses(notification) == {"whatsapp": "bounced", "sms": "sent"}
 
 
 async def test_a_message_whose_answer_was_lost_is_settled_and_not_sent_again(reporting: Reporting):

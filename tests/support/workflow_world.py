@@ -27,10 +27,35 @@ class World:
     Each workflow task replays its history from the start, so that every test is one of determinism as well.
     """
 
-    def __init__(self, environment: WorkflowEnvironment, activities: FakeActivities, queue: str) -> None:
+    def __init__(self, environment: WorkflowEnvironment) -> None:
         self.environment = environment
-        self._activities = activities
-        self._queue = queue
+        self._activities = FakeActivities()
+        self._queue = f"test-{uuid.uuid4()}"
+        self._orchestrator: Worker | None = None
+
+    async def start_workers(self, running: AsyncExitStack) -> None:
+        for channel in Channel:
+            worker = Worker(
+                self.environment.client, task_queue=f"channel-{channel}", activities=[self._activities.send]
+            )
+            await running.enter_async_context(worker)
+        await self.start_orchestrator()
+        running.push_async_callback(self.stop_orchestrator)
+
+    async def start_orchestrator(self) -> None:
+        self._orchestrator = Worker(
+            self.environment.client,
+            task_queue=self._queue,
+            workflows=WORKFLOWS,
+            activities=self._activities.planning,
+            max_cached_workflows=0,
+        )
+        await self._orchestrator.__aenter__()
+
+    async def stop_orchestrator(self) -> None:
+        if self._orchestrator is not None:
+            await self._orchestrator.__aexit__(None, None, None)
+            self._orchestrator = None
 
     async def now(self) -> datetime:
         return await self.environment.get_current_time()
@@ -61,20 +86,10 @@ class World:
 
 @asynccontextmanager
 async def running_world(environment: WorkflowEnvironment) -> AsyncIterator[World]:
-    client, activities, queue = environment.client, FakeActivities(), f"test-{uuid.uuid4()}"
+    world = World(environment)
     async with AsyncExitStack() as running:
-        orchestrator = Worker(
-            client,
-            task_queue=queue,
-            workflows=WORKFLOWS,
-            activities=activities.planning,
-            max_cached_workflows=0,
-        )
-        await running.enter_async_context(orchestrator)
-        for channel in Channel:
-            worker = Worker(client, task_queue=f"channel-{channel}", activities=[activities.send])
-            await running.enter_async_context(worker)
-        yield World(environment, activities, queue)
+        await world.start_workers(running)
+        yield world
 
 
 async def until(condition: Callable[[], bool]) -> None:

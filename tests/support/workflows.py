@@ -10,7 +10,7 @@ from uuid import UUID
 from temporalio import activity
 from temporalio.exceptions import ApplicationError
 
-from activities.planning import FallbackRequest, MessageCommand, PlanRequest
+from activities.planning import FallbackRequest, MessageCommand, PlanRequest, ReceiptWait
 from activities.sending import SendRequest, SendResult
 from notifications.plans import MessageState, NotificationState
 from notifications.statuses import Channel, MessageStatus, NotificationStatus, RoutingMode
@@ -43,6 +43,7 @@ class FakeLedger:
         mode: RoutingMode = RoutingMode.ALL,
         due_in: timedelta = timedelta(),
         expires_in: timedelta = timedelta(hours=72),
+        wait_for_receipt: timedelta | None = None,
         now: datetime,
         clock: Callable[[], Awaitable[datetime]],
     ) -> None:
@@ -54,6 +55,7 @@ class FakeLedger:
         self.on_expire: Callable[[], None] = self.end_what_is_due
         self.gate = asyncio.Event()  # while cleared, reroutes are done and their answers wait
         self.gate.set()
+        self.on_expect: Callable[[], object] = lambda: None
         self.state = NotificationState(
             type="transactional",
             definition="payment.succeeded",
@@ -66,6 +68,7 @@ class FakeLedger:
                 MessageState(seq, seq - 1, channel, MessageStatus.PENDING, 1, None, None)
                 for seq, channel in enumerate(channels, start=1)
             ),
+            wait_for_receipt=wait_for_receipt,
         )
 
     def message(self, seq: int) -> MessageState:
@@ -114,6 +117,12 @@ class FakeLedger:
             if message.step > request.step:
                 self.change(message.seq, status=MessageStatus.SKIPPED)
 
+    async def expect_receipt(self, wait: ReceiptWait) -> NotificationState:
+        self.calls.append("expect_receipt")
+        self.expected_until = wait.until
+        self.on_expect()
+        return self.state
+
     async def retry_stuck(self, command: MessageCommand) -> MessageState:
         self.calls.append(f"retry {command.seq}")
         return self.change(command.seq, round=command.round + 1, stuck_reason=None)
@@ -146,6 +155,8 @@ class FakeLedger:
             return NotificationStatus.RUNNING
         for status, end in (
             (MessageStatus.SENT, NotificationStatus.DONE),
+            (MessageStatus.DELIVERED, NotificationStatus.DONE),
+            (MessageStatus.OPENED, NotificationStatus.DONE),
             (MessageStatus.UNKNOWN, NotificationStatus.DONE),
             (MessageStatus.FAILED, NotificationStatus.FAILED),
             (MessageStatus.CANCELLED, NotificationStatus.CANCELLED),
@@ -183,6 +194,7 @@ class FakeActivities:
             self.withdraw,
             self.expire,
             self.end_fallback,
+            self.expect_receipt,
             self.retry_stuck,
             self.skip_stuck,
             self.reroute_stuck,
@@ -209,6 +221,10 @@ class FakeActivities:
     @activity.defn(name="end_fallback")
     async def end_fallback(self, request: FallbackRequest) -> None:
         await self.ledgers[request.notification_id].end_fallback(request)
+
+    @activity.defn(name="expect_receipt")
+    async def expect_receipt(self, wait: ReceiptWait) -> NotificationState:
+        return await self.ledgers[wait.notification_id].expect_receipt(wait)
 
     @activity.defn(name="retry_stuck")
     async def retry_stuck(self, command: MessageCommand) -> MessageState:

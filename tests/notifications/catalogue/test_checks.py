@@ -57,6 +57,33 @@ def test_a_definition_that_cannot_work(tmp_path: Path, old: str, new: str, expec
     assert found == [] if expected is None else any(expected in problem for problem in found), found
 
 
+ROUTING = "routing: {mode: all, channels: [push, email, sms, whatsapp]}"
+
+
+@pytest.mark.parametrize(
+    ("routing", "expected"),
+    [
+        ("mode: fallback, channels: [whatsapp, sms], wait_for_receipt: 5m", None),
+        ("mode: fallback, channels: [whatsapp, sms, push], wait_for_receipt: 23h", None),
+        ("mode: all, channels: [whatsapp, sms], wait_for_receipt: 5m", "only `mode: fallback` with at least two"),
+        ("mode: fallback, channels: [sms], wait_for_receipt: 5m", "only `mode: fallback` with at least two"),
+        ("mode: fallback, channels: [whatsapp, sms], wait_for_receipt: 4s", "must be from 5s to 1d"),
+        ("mode: fallback, channels: [whatsapp, sms], wait_for_receipt: 25h", "must be from 5s to 1d"),
+        (
+            "mode: fallback, channels: [whatsapp, sms, email, push], wait_for_receipt: 24h",
+            "waiting 3 times leaves no time for the last channel: it expires after 3d",
+        ),
+        ("mode: fallback, channels: [push, sms], wait_for_receipt: 5m", "no provider of push reports a delivery"),
+        ("mode: fallback, channels: [whatsapp, sms], wait_for_receipt: 5", "5 is not a duration"),
+        ("mode: fallback, channels: [whatsapp, sms], wait_for_reciept: 5m", "did you mean 'wait_for_receipt'?"),
+    ],
+)
+def test_what_a_fallback_may_wait_for(tmp_path: Path, routing: str, expected: str | None) -> None:
+    edit(make_folder(tmp_path) / "definition.yaml", ROUTING, f"routing: {{{routing}}}")
+    found = problems(tmp_path)
+    assert found == [] if expected is None else any(expected in problem for problem in found), found
+
+
 def test_a_routed_channel_needs_a_template(tmp_path: Path) -> None:
     file = make_folder(tmp_path) / "definition.yaml"
     text = file.read_text(encoding="utf-8")
