@@ -22,12 +22,12 @@ from bridge.kafka_settings import consumer_config
 from bridge.metrics import IN_FLIGHT, LAG, PAUSED, REBALANCES
 from bridge.readiness import Readiness, StoppedError
 from bridge.records import record_of
+from bridge.topics import MOST_IN_FLIGHT
 from bridge.watermark import Watermark
 from notifications.events import Record
 
-_BATCH = 100  # records
+_BATCHES = 4  # that fill what may be in flight
 _WAIT = 0.05  # seconds without a record before completions and pauses are looked at
-_HIGH, _LOW = 400, 200  # records in flight at which reading stops and goes on
 _COMMIT_EVERY = 0.5  # seconds
 _LOOK_EVERY = 5.0  # seconds between two looks at lag and brokers
 _DRAIN_SECONDS = 10.0  # far below max.poll.interval.ms
@@ -43,7 +43,8 @@ class RecordConsumer:
     """Reads `topics` in a group of its own.
 
     `handle` is given a batch on the event loop and returns when all of it is done; an error of it stops the consumer,
-    since going on would skip records. `gate` is asked from the consumer's thread.
+    since going on would skip records. `gate` is asked from the consumer's thread. With `most_in_flight` records whose
+    work has not ended reading stops, and goes on at half of it.
     """
 
     def __init__(
@@ -55,6 +56,7 @@ class RecordConsumer:
         handle: Handler,
         gate: Gate,
         readiness: Readiness,
+        most_in_flight: int = MOST_IN_FLIGHT,
     ) -> None:
         self._watch = BrokerWatch(group=group, topics=topics, readiness=readiness)
         self._config = {
@@ -67,6 +69,7 @@ class RecordConsumer:
         self._topics = list(topics)
         self._handle = handle
         self._gate = gate
+        self._most_in_flight = most_in_flight
         self._loop = asyncio.get_running_loop()
         self._stopping = threading.Event()
         self._ended: queue.SimpleQueue[tuple[list[tuple[Watermark, int]], Future[None]]] = queue.SimpleQueue()
@@ -116,7 +119,8 @@ class RecordConsumer:
         while not self._stopping.is_set():
             # one record at once, and whatever has arrived with it: a full batch is never waited for
             messages = self._consumer.consume(1, _WAIT)
-            self._submit(messages + self._consumer.consume(_BATCH, 0) if messages else [])
+            batch = self._most_in_flight // _BATCHES
+            self._submit(messages + self._consumer.consume(batch, 0) if messages else [])
             self._reap()
             self._regulate()
             now = time.monotonic()
@@ -188,7 +192,7 @@ class RecordConsumer:
         """Pause what must wait and resume what may go on."""
         in_flight = sum(mark.in_flight for mark in self._marks.values())
         IN_FLIGHT.labels(self._group).set(in_flight)
-        self._is_throttled = in_flight >= (_LOW if self._is_throttled else _HIGH)
+        self._is_throttled = in_flight >= self._most_in_flight // (2 if self._is_throttled else 1)
         wanted: dict[Partition, str] = {}
         for partition in self._marks:
             reason = "in_flight" if self._is_throttled else self._gate(partition[0])

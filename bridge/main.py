@@ -147,6 +147,7 @@ class _Parts:
             handle=intake.handle,
             gate=gate,
             readiness=self.readiness,
+            most_in_flight=subscription.most_in_flight,
         )
 
 

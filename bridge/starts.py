@@ -1,6 +1,7 @@
 """Start one workflow per notification, exactly one however often it is asked for; and wake those that are cancelled."""
 
 import asyncio
+import time
 from datetime import timedelta
 from uuid import UUID
 
@@ -12,19 +13,26 @@ from activities.starting import start_notification
 from activities.temporal import notification_workflow_id
 from bridge.metrics import CANCEL_SIGNALS, STARTS
 from notifications.queries.intake import PendingStart
+from notifications.statuses import NotificationType
 from workflows.notification import NotificationWorkflow
 
-_CONCURRENT = 50
+_CONCURRENT = 50  # of each type: a flood of one takes no other's turn
 _RPC_TIMEOUT = timedelta(seconds=10)
 
 
 class Starter:
-    """Bounded calls to Temporal. `public_url` is where the API is reached from outside."""
+    """Bounded calls to Temporal. `public_url` is where the API is reached from outside.
+
+    Promotional workflows start one at a time, with a break after each that is as long as it took: a flood of them takes
+    at most half a place of a server, however slow it is, and urgent requests do not queue behind it there.
+    """
 
     def __init__(self, client: Client, *, public_url: str) -> None:
         self._client = client
         self._public_url = public_url
-        self._slots = asyncio.Semaphore(_CONCURRENT)
+        self._slots = {kind: asyncio.Semaphore(_CONCURRENT) for kind in NotificationType}
+        self._slots[NotificationType.PROMOTIONAL] = asyncio.Semaphore(1)
+        self._wake_slots = asyncio.Semaphore(_CONCURRENT)
 
     async def start(self, pending: PendingStart) -> None:
         """Return once Temporal knows the workflow, from this call or an earlier one.
@@ -33,7 +41,8 @@ class Starter:
             RPCError: Temporal's fault or ours, whatever its code; try again.
 
         """
-        async with self._slots:
+        async with self._slots[pending.type]:
+            begun = time.monotonic()
             try:
                 await start_notification(self._client, pending, public_url=self._public_url)
             except WorkflowAlreadyStartedError:
@@ -43,6 +52,8 @@ class Starter:
                 raise
             else:
                 STARTS.labels(pending.type, "ok").inc()
+            if pending.type is NotificationType.PROMOTIONAL:
+                await asyncio.sleep(time.monotonic() - begun)
 
     async def wake_cancelled(self, notification_id: UUID) -> None:
         """Signal `cancel`; a workflow that has ended or was never started needs none.
@@ -51,7 +62,7 @@ class Starter:
             RPCError: try again.
 
         """
-        async with self._slots:
+        async with self._wake_slots:
             handle = self._client.get_workflow_handle(notification_workflow_id(notification_id))
             try:
                 await handle.signal(NotificationWorkflow.cancel, rpc_timeout=_RPC_TIMEOUT)

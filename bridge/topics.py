@@ -8,6 +8,9 @@ from notifications.statuses import NotificationType
 
 __all__ = ["CAMPAIGNS", "OUTCOMES", "TOPICS", "Subscription", "all_topics", "subscriptions", "topic_for"]
 
+MOST_IN_FLIGHT = 400  # records read whose work has not ended
+MOST_IN_FLIGHT_BULK = 50  # all groups share one process: a flood of offers must not keep it from what is urgent
+
 URGENT_TYPES = (NotificationType.TRANSACTIONAL, NotificationType.ALERT, NotificationType.REMINDER)
 
 
@@ -20,6 +23,7 @@ class Subscription:
 
     group: str
     types: Mapping[str, tuple[NotificationType, ...]]
+    most_in_flight: int = MOST_IN_FLIGHT
 
     @property
     def topics(self) -> list[str]:
@@ -42,7 +46,11 @@ def subscriptions(extra_topics: Collection[str] = ()) -> tuple[Subscription, ...
     added: dict[str, tuple[NotificationType, ...]] = dict.fromkeys(extra_topics, URGENT_TYPES)
     return (
         Subscription("tidings-urgent", own | added),
-        Subscription("tidings-promotional", {TOPICS[NotificationType.PROMOTIONAL]: (NotificationType.PROMOTIONAL,)}),
+        Subscription(
+            "tidings-promotional",
+            {TOPICS[NotificationType.PROMOTIONAL]: (NotificationType.PROMOTIONAL,)},
+            MOST_IN_FLIGHT_BULK,
+        ),
         Subscription("tidings-campaigns", {CAMPAIGNS: ()}),
     )
 

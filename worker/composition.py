@@ -41,6 +41,8 @@ WORKFLOWS = (NotificationWorkflow, ReconciliationWorkflow, ResendWorkflow)
 # Full restrictions cost twice the CPU of a workflow task; the tests run with them.
 LIGHT_SANDBOX = SandboxedWorkflowRunner(restrictions=SandboxRestrictions.default.with_passthrough_all_modules())
 MAX_WORKFLOW_TASKS = 20  # more at once on one core trip the SDK's deadlock detector
+# Offers are never in a hurry: few of their workflow tasks at once keep the servers free for those of urgent ones.
+MAX_BULK_WORKFLOW_TASKS = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,7 +170,7 @@ def _orchestrator(
             built.reconciliation.reconcile_outbox,
         ],
         workflow_runner=workflow_runner,
-        max_concurrent_workflow_tasks=MAX_WORKFLOW_TASKS,
+        max_concurrent_workflow_tasks=MAX_BULK_WORKFLOW_TASKS if queue.bulk else MAX_WORKFLOW_TASKS,
         max_concurrent_activities=_slots(queue, settings),
         max_concurrent_local_activities=settings.database_pool_size * 2,
         graceful_shutdown_timeout=timedelta(seconds=settings.shutdown_grace_seconds),

@@ -17,6 +17,8 @@ def test_each_class_has_its_group_and_added_topics_are_urgent() -> None:
         "tidings-promotional": ["promotional.notifications"],
         "tidings-campaigns": ["campaigns"],
     }
+    in_flight = {one.group: one.most_in_flight for one in subscriptions()}
+    assert in_flight["tidings-promotional"] < in_flight["tidings-urgent"], "a flood of offers leaves the process free"
     assert all_topics()[-1] == "notifications.outcomes"
 
 

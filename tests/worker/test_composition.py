@@ -69,6 +69,8 @@ async def test_urgent_and_bulk_are_workers_of_their_own_with_slots_of_their_own(
     assert len(slots) == len(workers) == 10
     assert {slots[name] for name in slots if "bulk" in name} == {3}
     assert {slots[name] for name in slots if "bulk" not in name} == {7}
+    decisions = {worker.task_queue: worker.config()["max_concurrent_workflow_tasks"] for worker in workers}
+    assert decisions["orchestrator-bulk"] < decisions["orchestrator"]
 
 
 async def test_a_missing_setting_is_named_and_nothing_stays_open(house: House):
