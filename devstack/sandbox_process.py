@@ -22,7 +22,7 @@ class SandboxServer:
 
 
 async def start_sandbox(
-    http_port: int, smtp_port: int, spawner: Spawner, *, webhooks: str | None = None, secret: str = ""
+    http_port: int, smtp_port: int, spawner: Spawner, *, webhooks: str | None = None, secret: str | None = None
 ) -> SandboxServer:
     """Serve the providers' protocols and the inbox on loopback; receipts are signed by `secret` and go to `webhooks`.
 
@@ -33,7 +33,7 @@ async def start_sandbox(
     options = ["--http-port", str(http_port), "--smtp-port", str(smtp_port)]
     if webhooks is not None:
         options += ["--webhooks", webhooks]
-    env = {**os.environ, "TIDINGS_DEV_SANDBOX_SECRET": secret}
+    env = os.environ | ({"TIDINGS_DEV_SANDBOX_SECRET": secret} if secret is not None else {})
     url = f"http://{HOST}:{http_port}"
     service = Service(
         Command(name="sandbox", argv=(sys.executable, "-m", "devstack.sandbox", *options), env=env, cwd=_ROOT),

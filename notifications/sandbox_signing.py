@@ -1,7 +1,6 @@
 """What the sandbox (devstack/sandbox/) signs its receipts with, and what the API therefore believes in development.
 
-With a secret of the stack's own nobody else can sign them; without one everybody can, which is enough where the API
-cannot be reached from outside.
+All of it follows from one secret of the stack's own: its accounts are known to everybody, its signatures are not.
 """
 
 import base64
@@ -14,13 +13,13 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 @dataclass(frozen=True)
 class SandboxSigning:
-    """`own` is TIDINGS_DEV_SANDBOX_SECRET; empty: the one that everybody may know."""
+    """`secret` is TIDINGS_DEV_SANDBOX_SECRET."""
 
-    own: str = ""
+    secret: str
 
     @property
     def twilio_auth_token(self) -> str:
-        return self._of("sandbox-twilio-token")  # alone, it is the account's token as well
+        return self._of("sandbox-twilio-token")
 
     @property
     def meta_app_secret(self) -> str:
@@ -43,7 +42,7 @@ class SandboxSigning:
 
     def forged(self) -> "SandboxSigning":
         """Somebody else's."""
-        return SandboxSigning(f"{self.own}-forged")
+        return SandboxSigning(f"{self.secret}-forged")
 
     def _of(self, name: str) -> str:
-        return f"{name}-{self.own}" if self.own else name
+        return f"{name}-{self.secret}"

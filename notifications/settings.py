@@ -126,7 +126,7 @@ class Settings(BaseSettings):
     # In development a real provider sends only to these; everything else goes to the sandbox.
     dev_sandbox_url: str | None = None
     dev_sandbox_smtp_port: int = 1025  # on the host of `dev_sandbox_url`
-    dev_sandbox_secret: SecretStr | None = None  # signs the sandbox's receipts
+    dev_sandbox_secret: SecretStr | None = None  # signs the sandbox's receipts; None: they are not believed
     dev_allow_recipients: Annotated[tuple[str, ...], NoDecode] = ()
 
     max_retry_for: Duration | None = None  # caps every `retry_for` of the catalogue

@@ -21,8 +21,10 @@ def _options(arguments: list[str]) -> SandboxOptions:
     parser.add_argument("--seed", type=int, help="of the random numbers behind fault rates")
     parser.add_argument("--inbox-size", type=int, default=10_000, help="messages kept (default: %(default)s)")
     parser.add_argument("--webhooks", help="where receipts go, such as http://127.0.0.1:8000/webhooks")
+    options = SandboxOptions(**vars(parser.parse_args(arguments)))
     # A secret has no place among arguments, which everybody on the machine can read.
-    return SandboxOptions(**vars(parser.parse_args(arguments)), secret=os.environ.get("TIDINGS_DEV_SANDBOX_SECRET", ""))
+    options.secret = os.environ.get("TIDINGS_DEV_SANDBOX_SECRET") or options.secret
+    return options
 
 
 async def run(options: SandboxOptions) -> None:

@@ -3,6 +3,7 @@
 import asyncio
 from dataclasses import dataclass, field
 from pathlib import Path
+from secrets import token_urlsafe
 from typing import Any
 
 from aiohttp import web
@@ -29,7 +30,7 @@ _MAX_REQUEST_BYTES = 32 * 2**20  # beyond the 30 MB of SendGrid, which says itse
 class SandboxOptions:
     """A port of 0 picks a free one. `service_account` is a file that keeps FCM's credentials over restarts.
 
-    `webhooks` is where receipts go (`/twilio` and so on below it), `secret` makes their signatures this stack's own.
+    `webhooks` is where receipts go (`/twilio` and so on below it). Who is to believe them needs the same `secret`.
     """
 
     host: str = "127.0.0.1"
@@ -39,7 +40,7 @@ class SandboxOptions:
     seed: int | None = None
     inbox_size: int = 10_000
     webhooks: str | None = None
-    secret: str = ""
+    secret: str = field(default_factory=token_urlsafe)
 
 
 @dataclass

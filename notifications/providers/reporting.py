@@ -66,44 +66,39 @@ def build_receipt_sources(settings: Settings) -> dict[str, ReceiptSource]:
 def _accounts(name: str, settings: Settings) -> Iterator[ReportingProvider]:
     with contextlib.suppress(SettingsError):  # not configured; whoever sends by it is told by the worker
         yield REPORTING[name](settings)
-    if settings.dev_sandbox_url:
-        yield _SANDBOX[name](settings)
+    if settings.dev_sandbox_url and settings.dev_sandbox_secret is not None:
+        yield _SANDBOX[name](settings, SandboxSigning(settings.dev_sandbox_secret.get_secret_value()))
 
 
-def _signing(settings: Settings) -> SandboxSigning:
-    own = settings.dev_sandbox_secret
-    return SandboxSigning(own.get_secret_value() if own is not None else "")
-
-
-def _sandbox_sendgrid(settings: Settings) -> ReportingProvider:
+def _sandbox_sendgrid(settings: Settings, signing: SandboxSigning) -> ReportingProvider:
     account = {
         "api_key": SecretStr(SANDBOX_API_KEY),
         "from_address": settings.smtp.from_address,
-        "webhook_public_key": _signing(settings).sendgrid_public_key,
+        "webhook_public_key": signing.sendgrid_public_key,
     }
     return SendGridProvider(settings.sendgrid.model_copy(update=account))
 
 
-def _sandbox_twilio(settings: Settings) -> ReportingProvider:
+def _sandbox_twilio(settings: Settings, signing: SandboxSigning) -> ReportingProvider:
     account = {
         "account_sid": SANDBOX_ACCOUNT_SID,
-        "auth_token": SecretStr(_signing(settings).twilio_auth_token),
+        "auth_token": SecretStr(signing.twilio_auth_token),
         "from_number": SANDBOX_FROM_NUMBER,
     }
     return TwilioProvider(settings.twilio.model_copy(update=account))
 
 
-def _sandbox_meta(settings: Settings) -> ReportingProvider:
+def _sandbox_meta(settings: Settings, signing: SandboxSigning) -> ReportingProvider:
     account = {
         "phone_number_id": SANDBOX_PHONE_NUMBER_ID,
         "access_token": SecretStr(SANDBOX_ACCESS_TOKEN),
-        "app_secret": SecretStr(_signing(settings).meta_app_secret),
-        "verify_token": SecretStr(_signing(settings).meta_verify_token),
+        "app_secret": SecretStr(signing.meta_app_secret),
+        "verify_token": SecretStr(signing.meta_verify_token),
     }
     return MetaProvider(settings.meta.model_copy(update=account))
 
 
-_SANDBOX: Mapping[str, Callable[[Settings], ReportingProvider]] = {
+_SANDBOX: Mapping[str, Callable[[Settings, SandboxSigning], ReportingProvider]] = {
     "sendgrid": _sandbox_sendgrid,
     "twilio": _sandbox_twilio,
     "meta": _sandbox_meta,

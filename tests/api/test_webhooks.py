@@ -191,7 +191,9 @@ async def test_only_who_may_wait_for_it_is_woken(
 
 
 async def test_in_development_the_sandbox_may_call_as_well() -> None:
-    sources = build_receipt_sources(Settings(dev_sandbox_url="http://127.0.0.1:8025"))
+    sandbox = {"dev_sandbox_url": "http://127.0.0.1:8025"}
+    assert build_receipt_sources(Settings(**sandbox)) == {}, "nobody could tell who signed"
+    sources = build_receipt_sources(Settings(**sandbox, dev_sandbox_secret=SecretStr(SECRET)))
     assert sorted(sources) == ["meta", "sendgrid", "twilio"]
     for source in sources.values():
         await source.close()

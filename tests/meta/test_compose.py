@@ -1,5 +1,6 @@
 """docker-compose.yml against the compose specification, and against the code that it runs. No engine is needed."""
 
+import contextlib
 import functools
 import json
 import os
@@ -20,7 +21,9 @@ from activities.temporal import SEARCH_ATTRIBUTES
 from bridge.topics import all_topics
 from devstack.sandbox import meta, sendgrid, twilio
 from devstack.temporal import attribute_type
+from notifications.providers.receipts import ForgedError
 from notifications.providers.registry import build_providers
+from notifications.providers.reporting import build_receipt_sources
 from notifications.sandbox_signing import SandboxSigning
 from notifications.settings import load_settings
 from notifications.statuses import Channel
@@ -174,7 +177,37 @@ def test_until_accounts_are_given_the_sandboxs_are_used():
     assert environment["TIDINGS_TWILIO__FROM_NUMBER"] == twilio.FROM_NUMBER
     assert environment["TIDINGS_META__PHONE_NUMBER_ID"] == meta.PHONE_NUMBER_ID
     assert environment["TIDINGS_META__ACCESS_TOKEN"] == meta.ACCESS_TOKEN
-    assert environment["TIDINGS_META__APP_SECRET"] == SandboxSigning().meta_app_secret
+
+
+def test_the_api_believes_the_sandbox_and_the_accounts_of_env():
+    """Each vendor signs with its own secret; what the sandbox's accounts are known by opens nothing."""
+    own = {
+        "TIDINGS_SENDGRID__API_KEY": "SG.own",
+        "TIDINGS_SENDGRID__WEBHOOK_PUBLIC_KEY": SandboxSigning("own").sendgrid_public_key,
+        "TIDINGS_TWILIO__ACCOUNT_SID": "AC1",
+        "TIDINGS_TWILIO__AUTH_TOKEN": "own",
+        "TIDINGS_TWILIO__STATUS_CALLBACK_URL": "https://tidings.example/webhooks/twilio",
+        "TIDINGS_META__PHONE_NUMBER_ID": "1",
+        "TIDINGS_META__ACCESS_TOKEN": "own",
+        "TIDINGS_META__APP_SECRET": "own",
+        "TIDINGS_META__VERIFY_TOKEN": "our-word",
+    }
+    asked = {"hub.mode": "subscribe", "hub.challenge": "1158201444"}
+    for given, believed in (({}, False), (own, True)):
+        services = compose.interpolate(compose.load(TEXT), GIVEN | given)["services"]
+        environment = services["api"]["environment"]
+        assert environment["TIDINGS_DEV_SANDBOX_SECRET"] == GIVEN["TIDINGS_DEV_SANDBOX_SECRET"]
+        assert services["sandbox"]["environment"]["TIDINGS_DEV_SANDBOX_SECRET"] == GIVEN["TIDINGS_DEV_SANDBOX_SECRET"]
+        settings = load_settings(environment)
+        assert own.items() <= environment.items() or not believed
+        sources = build_receipt_sources(settings)
+        assert sorted(sources) == ["meta", "sendgrid", "twilio"]
+        words = {SandboxSigning(GIVEN["TIDINGS_DEV_SANDBOX_SECRET"]).meta_verify_token: True, "our-word": believed}
+        for word, answers in words.items():
+            with contextlib.nullcontext() if answers else pytest.raises(ForgedError):
+                assert sources["meta"].answer_challenge(asked | {"hub.verify_token": word}) == "1158201444"
+    worker = compose.interpolate(compose.load(TEXT), GIVEN | own)["services"]["worker-sms"]["environment"]
+    assert worker["TIDINGS_TWILIO__STATUS_CALLBACK_URL"] == own["TIDINGS_TWILIO__STATUS_CALLBACK_URL"]
 
 
 @functools.cache

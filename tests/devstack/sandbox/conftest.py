@@ -18,6 +18,7 @@ from devstack.sandbox.server import Sandbox, SandboxOptions
 
 _CONTRACTS = Path(__file__).resolve().parents[4] / "shared" / "contracts"
 GRANT = "urn:ietf:params:oauth:grant-type:jwt-bearer"
+SECRET = "the sandbox's receipts"
 SCOPE = "https://www.googleapis.com/auth/firebase.messaging"
 
 
@@ -29,7 +30,7 @@ def kept_account(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 async def sandbox(kept_account: Path) -> AsyncIterator[Sandbox]:
-    sandbox = Sandbox(SandboxOptions(http_port=0, smtp_port=0, seed=7, service_account=kept_account))
+    sandbox = Sandbox(SandboxOptions(http_port=0, smtp_port=0, seed=7, service_account=kept_account, secret=SECRET))
     await sandbox.start()
     yield sandbox
     await sandbox.stop()

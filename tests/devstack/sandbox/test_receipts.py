@@ -10,16 +10,23 @@ from urllib.parse import urlsplit
 import httpx
 import pytest
 from aiohttp import web
+from pydantic import SecretStr
 
 from devstack.sandbox.meta import ACCESS_TOKEN, PHONE_NUMBER_ID
 from devstack.sandbox.sendgrid import API_KEY
 from devstack.sandbox.server import Sandbox, SandboxOptions
 from devstack.sandbox.twilio import ACCOUNT_SID, AUTH_TOKEN, FROM_NUMBER
 from notifications.providers.receipts import ForgedError, ReceiptEvent, WebhookRequest
-from notifications.providers.reporting import build_receipt_sources
+from notifications.providers.reporting import ReceiptSource, build_receipt_sources
 from notifications.settings import Settings
+from tests.devstack.sandbox.conftest import SECRET
 
 ORIGIN = "a56453a4-7db3-5408-8b23-96f8b4313634"
+
+
+def source_of(provider: str) -> ReceiptSource:
+    settings = Settings(dev_sandbox_url="http://127.0.0.1:1", dev_sandbox_secret=SecretStr(SECRET))
+    return build_receipt_sources(settings)[provider]
 
 
 class Webhook:
@@ -41,7 +48,7 @@ class Webhook:
         return web.Response()
 
     async def receipts(self, provider: str, count: int) -> list[ReceiptEvent]:
-        source = build_receipt_sources(Settings(dev_sandbox_url="http://127.0.0.1:1"))[provider]
+        source = source_of(provider)
         found: list[ReceiptEvent] = []
         while len(found) < count:
             found += source.parse_receipts(await asyncio.wait_for(self.received.get(), 10))
@@ -170,8 +177,8 @@ async def test_without_an_address_they_go_below_the_sandboxs_own(kept_account, w
     finally:
         await sandbox.stop()
     assert sorted({urlsplit(each.url).path for each in received}) == [f"/webhooks/{name}" for name in sorted(WORDS)]
-    source = build_receipt_sources(Settings(dev_sandbox_url="http://127.0.0.1:1"))["meta"]
-    with pytest.raises(ForgedError):  # the secret that everybody knows is not this stack's
+    source = source_of("meta")
+    with pytest.raises(ForgedError):  # it knows another secret
         source.parse_receipts(next(each for each in received if each.url.endswith("/meta")))
 
 
