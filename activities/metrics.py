@@ -22,6 +22,7 @@ REPAIRS = Counter("tidings_reconciliation_repairs_total", "What reconciliation m
 UNMENDED = Counter(
     "tidings_reconciliation_unmended_total", "What reconciliation found, at each look, and cannot mend", ["kind"]
 )
+REMOVED = Counter("tidings_retention_removed_total", "Rows removed because their time had come", ["kind"])
 FAILOVERS = Counter(
     "tidings_failovers_total", "Messages that another provider was tried for at once", ["channel", "provider"]
 )

@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Sequence
+from datetime import UTC, datetime, timedelta
 from typing import Protocol
 from uuid import UUID
 
@@ -10,11 +11,13 @@ import structlog
 
 from bridge.metrics import INTAKE_SECONDS, RECORDS, REJECTED, STORE_SECONDS
 from bridge.readiness import Patience
-from notifications.events import DefinitionIndex, Intent, Interpreter, Record, RejectedError, parse
+from notifications.events import DefinitionIndex, Intent, Interpreter, Record, RejectedError, RejectReason, parse
 from notifications.queries.intake import Arrival, IntakeStore, PendingStart, Stored
 from notifications.statuses import NotificationType
 
 log = structlog.get_logger()
+
+_CLOCKS = timedelta(days=1)  # no two are further apart
 
 Step = Callable[[str], Awaitable[None]]
 
@@ -38,6 +41,7 @@ class Workflows(Protocol):
 class Intake:
     """One per consumer. Batches are stored one after the other and started side by side.
 
+    `remembered_for` is how long the ledger recognises a repeat; None: for ever.
     `on_step` is awaited with "stored", "started" and "marked" once each of these is done for a batch.
     """
 
@@ -49,9 +53,11 @@ class Intake:
         workflows: Workflows,
         patience: Patience,
         note_starts: Callable[[list[NotificationType]], None],
+        remembered_for: timedelta | None = None,
         on_step: Step = no_step,
     ) -> None:
         self._store = store
+        self._remembered_for = remembered_for
         self._definitions = definitions
         self._workflows = workflows
         self._patience = patience
@@ -89,10 +95,21 @@ class Intake:
             return await self._store.store(arrivals)
 
     def _verdict(self, record: Record, definitions: DefinitionIndex) -> Intent | RejectedError:
+        if self._is_forgotten(record):
+            detail = (
+                "the record is so old that a repeat of it would not be recognised: replay it if it was not delivered"
+            )
+            return RejectedError(RejectReason.TOO_OLD, detail)
         try:
             return self._interpreter.interpret(parse(record), definitions, topic=record.topic)
         except RejectedError as error:
             return error
+
+    def _is_forgotten(self, record: Record) -> bool:
+        """Whether its notification may have been removed already, if there was one (notifications/retention.py)."""
+        if self._remembered_for is None or record.written_at is None:
+            return False
+        return record.written_at < datetime.now(UTC) - self._remembered_for + _CLOCKS
 
     async def _start_all(self, starts: Sequence[PendingStart]) -> None:
         """All at once within the starter's bound; those that failed again and again, until none is left."""

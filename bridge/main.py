@@ -5,6 +5,7 @@ import contextlib
 import os
 import signal
 from collections.abc import Awaitable, Callable, Mapping
+from datetime import timedelta
 from typing import Any
 
 import structlog
@@ -89,6 +90,7 @@ async def run(
             definitions=CatalogueStore(sessions),
             starter=Starter(client, public_url=settings.public_url),
             backlog=Backlog(store, limit=settings.max_untried),
+            remembered_for=settings.retention.ledger,
             readiness=readiness,
             stopping=stopping,
             on_step=on_step,
@@ -112,6 +114,7 @@ class _Parts:
         definitions: CatalogueStore,
         starter: Starter,
         backlog: Backlog,
+        remembered_for: timedelta | None,
         readiness: Readiness,
         stopping: asyncio.Event,
         on_step: Step,
@@ -120,6 +123,7 @@ class _Parts:
         self._definitions = definitions
         self._starter = starter
         self.backlog = backlog
+        self._remembered_for = remembered_for
         self.readiness = readiness
         self.stopping = stopping
         self._on_step = on_step
@@ -132,6 +136,7 @@ class _Parts:
             workflows=self._starter,
             patience=patience,
             note_starts=self.backlog.note,
+            remembered_for=self._remembered_for,
             on_step=self._on_step,
         )
 

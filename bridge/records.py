@@ -1,10 +1,13 @@
 """A message of confluent-kafka as a record of the domain."""
 
+from datetime import UTC, datetime
 from typing import Any
 
-from confluent_kafka import Message
+from confluent_kafka import TIMESTAMP_NOT_AVAILABLE, Message
 
 from notifications.events import Record
+
+_LAST = datetime.max.replace(tzinfo=UTC).timestamp() * 1000
 
 
 def record_of(message: Message) -> Record:
@@ -21,7 +24,15 @@ def record_of(message: Message) -> Record:
         key=_bytes(message.key()),
         value=_bytes(message.value()),
         headers=tuple((name, _bytes(value)) for name, value in headers),
+        written_at=_time(*message.timestamp()),
     )
+
+
+def _time(kind: int, milliseconds: int) -> datetime | None:
+    """A time that no calendar has says nothing either."""
+    if kind == TIMESTAMP_NOT_AVAILABLE or not 0 < milliseconds < _LAST:
+        return None
+    return datetime.fromtimestamp(milliseconds / 1000, UTC)
 
 
 def _bytes(value: str | bytes | None) -> bytes | None:

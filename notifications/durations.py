@@ -26,6 +26,16 @@ def parse_duration(value: Any) -> Any:
     return timedelta(**{_UNITS[found[2]]: int(found[1])})
 
 
+def parse_period(value: Any) -> Any:
+    """Turn `90d` into a timedelta and `keep` into None, which is for ever.
+
+    Raises:
+        ValueError: for any other text.
+
+    """
+    return None if value in {None, "keep"} else parse_duration(value)
+
+
 def format_duration(value: timedelta) -> str:
     """The shortest whole spelling: 5400 s is 90m."""
     seconds = int(value.total_seconds())
@@ -38,3 +48,4 @@ def format_duration(value: timedelta) -> str:
 Duration = Annotated[
     timedelta, BeforeValidator(parse_duration), PlainSerializer(format_duration, return_type=str, when_used="json")
 ]
+Period = Annotated[timedelta | None, BeforeValidator(parse_period)]

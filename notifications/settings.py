@@ -22,10 +22,11 @@ from pydantic_settings import (
 from pydantic_settings import SettingsError as SourceError
 from typing_extensions import override
 
-from notifications.durations import Duration
+from notifications.durations import Duration, Period, format_duration
 from notifications.statuses import Channel
 
 PREFIX = "TIDINGS_"
+SHORTEST_LEDGER = timedelta(days=7)
 
 
 class SettingsError(ValueError):
@@ -88,6 +89,27 @@ class MetaSettings(_Section):
     timeout_seconds: float = Field(15.0, gt=0)
 
 
+class RetentionSettings(_Section):
+    """How long what has ended is kept; None (`keep`): for ever.
+
+    A notification goes with its messages, attempts and receipts. Its row is what recognises a duplicate, so its period
+    is never shorter than a week: what Kafka, Temporal and senders repeat is younger.
+    """
+
+    ledger: Period = timedelta(days=90)
+    outbox: Period = timedelta(days=7)  # after an outcome was published
+    rejected: Period = timedelta(days=30)  # after a rejected event was replayed or given up
+    receipts: Period = timedelta(days=30)  # of messages that nobody knows
+
+    @field_validator("ledger")
+    @classmethod
+    def _covers_repeats(cls, value: timedelta | None) -> timedelta | None:
+        if value is not None and value < SHORTEST_LEDGER:
+            message = f"at least {format_duration(SHORTEST_LEDGER)}, so that what is repeated is recognised"
+            raise ValueError(message)
+        return value
+
+
 class Settings(BaseSettings):
     """All of Tidings' settings; frozen, passed down, never read again from the environment."""
 
@@ -134,6 +156,8 @@ class Settings(BaseSettings):
     worker_slots_urgent: int = Field(100, ge=1)
     worker_slots_bulk: int = Field(50, ge=1)
     shutdown_grace_seconds: float = Field(25.0, gt=0)
+
+    retention: RetentionSettings = RetentionSettings()
 
     topics: Annotated[tuple[str, ...], NoDecode] = ()  # further topics; any type but promotional
 

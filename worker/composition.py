@@ -13,6 +13,7 @@ from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxR
 
 from activities.planning import PlanningActivities
 from activities.reconciliation import ReconciliationActivities
+from activities.retention import RetentionActivities
 from activities.sending import SendingActivities
 from notifications.addresses import require_hash_key
 from notifications.breaker import Breaker
@@ -30,6 +31,7 @@ from notifications.providers.registry import build_providers
 from notifications.queries.reconciliation import ReconciliationStore
 from notifications.rendering.render import Renderer
 from notifications.rerouting import Rerouting
+from notifications.retention import Retention
 from notifications.settings import Settings
 from notifications.statuses import Channel
 from worker.roles import Queue, Role, queues_of
@@ -50,6 +52,7 @@ class Collaborators:
     engine: AsyncEngine
     planning: PlanningActivities
     reconciliation: ReconciliationActivities
+    retention: RetentionActivities
     sending: SendingActivities
 
 
@@ -90,6 +93,7 @@ def assemble(
         reconciliation=ReconciliationActivities(
             ReconciliationStore(sessions), client, ledger=ledger, progress=progress, public_url=settings.public_url
         ),
+        retention=RetentionActivities(Retention(sessions, settings.retention)),
         planning=PlanningActivities(
             sessions,
             ledger=ledger,
@@ -168,6 +172,7 @@ def _orchestrator(
             built.reconciliation.reconcile_overdue,
             built.reconciliation.reconcile_resends,
             built.reconciliation.reconcile_outbox,
+            built.retention.remove_old,
         ],
         workflow_runner=workflow_runner,
         max_concurrent_workflow_tasks=MAX_BULK_WORKFLOW_TASKS if queue.bulk else MAX_WORKFLOW_TASKS,

@@ -29,6 +29,7 @@ class Record:
     key: bytes | None = None
     value: bytes | None
     headers: tuple[tuple[str, bytes | None], ...] = ()
+    written_at: datetime | None = None  # as the broker or the producer says; None: neither does
 
     @property
     def size(self) -> int:

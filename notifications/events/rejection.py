@@ -19,6 +19,7 @@ class RejectReason(StrEnum):
     UNUSABLE_NUMBER = "unusable_number"  # NaN, Infinity, beyond a double
     TOO_DEEP = "too_deep"
     TOO_LARGE = "too_large"
+    TOO_OLD = "too_old"  # whether it was delivered is not known any more
     UNKNOWN_TYPE = "unknown_type"
     WRONG_TOPIC = "wrong_topic"
     CAMPAIGNS_UNAVAILABLE = "campaigns_unavailable"

@@ -2,6 +2,8 @@
 
 import asyncio
 from collections.abc import Sequence
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 import pytest
@@ -78,6 +80,7 @@ class _Bench:
             workflows=self.temporal,
             patience=Patience(self.readiness, self.stopping, owner="test"),
             note_starts=self.noted.extend,
+            remembered_for=timedelta(days=90),
             on_step=self._step,
         )
 
@@ -150,3 +153,15 @@ async def test_a_cancelled_notification_is_woken_even_when_temporal_is_away(benc
     bench.temporal.failures = 1
     await bench.intake.handle([record(cancel(key), partition=int(unique("1")[-7:], 16))])
     assert event_uuid(SOURCE, str(made["id"])) in bench.temporal.woken
+
+
+async def test_a_record_that_is_older_than_the_ledgers_memory_starts_nothing(bench: _Bench) -> None:
+    """The notification that it may have become is removed already: a topic that was read from its beginning again."""
+    records, ids = _batch(2)
+    days = [datetime.now(UTC) - timedelta(days=age) for age in (90, 88)]
+    await bench.intake.handle([replace(one, written_at=at) for one, at in zip(records, days, strict=True)])
+    assert bench.temporal.runs == {ids[1]}
+    async with bench.sessions() as session:
+        statement = "SELECT reason FROM rejected_events WHERE topic = :topic AND partition = :partition"
+        parameters = {"topic": records[0].topic, "partition": records[0].partition}
+        assert (await execute(session, statement, parameters)).scalars().all() == ["too_old"]

@@ -1,6 +1,10 @@
 """Whatever librdkafka hands over becomes a record."""
 
+from datetime import UTC, datetime
 from typing import Any
+
+import pytest
+from confluent_kafka import TIMESTAMP_CREATE_TIME, TIMESTAMP_NOT_AVAILABLE
 
 from bridge.records import record_of
 
@@ -8,8 +12,16 @@ from bridge.records import record_of
 class _Message:
     """As confluent-kafka's, whose class cannot be made by hand."""
 
-    def __init__(self, headers: Any = None, value: bytes | None = b"{}") -> None:
-        self._headers, self._value = headers, value
+    def __init__(
+        self,
+        headers: Any = None,
+        value: bytes | None = b"{}",
+        timestamp: tuple[int, int] = (TIMESTAMP_NOT_AVAILABLE, 0),
+    ) -> None:
+        self._headers, self._value, self._timestamp = headers, value, timestamp
+
+    def timestamp(self) -> tuple[int, int]:
+        return self._timestamp
 
     def topic(self) -> str:
         return "t"
@@ -42,3 +54,19 @@ def test_header_names_that_are_no_text_do_not_stop_the_partition() -> None:
     # what confluent-kafka 2.16 raises for the bytes ff fe in a header's name, seen on Apache Kafka 4.3
     unreadable = SystemError("<method 'headers'> returned a result with an exception set")
     assert record_of(_Message(unreadable)).headers == ()  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("timestamp", "written_at"),
+    [
+        ((TIMESTAMP_CREATE_TIME, 1795342500000), datetime(2026, 11, 22, 10, 15, tzinfo=UTC)),
+        ((TIMESTAMP_NOT_AVAILABLE, 0), None),
+        ((TIMESTAMP_CREATE_TIME, -1), None),
+        ((TIMESTAMP_CREATE_TIME, 2**63 - 1), None),
+    ],
+    ids=["a time", "none", "before all times", "after all times"],
+)
+def test_when_it_was_written_is_known_where_somebody_says_so(
+    timestamp: tuple[int, int], written_at: datetime | None
+) -> None:
+    assert record_of(_Message(timestamp=timestamp)).written_at == written_at  # type: ignore[arg-type]

@@ -12,7 +12,7 @@ from notifications.statuses import Channel
 from tests.support.integration import House, until
 from tests.support.reconciling import OTP, age, reconcile
 from tidings.findings import check_reconciliation
-from workflows.reconciliation import create_reconciliation
+from workflows.reconciliation import create_reconciliation, last_reconciliation
 
 
 async def test_one_that_was_never_started_is_started_once(house: House) -> None:
@@ -92,8 +92,11 @@ async def test_the_schedule_is_created_once_and_named_when_missing(house: House)
         await handle.trigger()
 
         async def has_run() -> bool:
-            return bool((await handle.describe()).info.recent_actions)
+            return await last_reconciliation(house.client) is not None
 
         await until(has_run)
+        last = await last_reconciliation(house.client)
+        assert last is not None
+        assert (last[1].started["overdue"], last[1].removed["outbox"]) == (0, 0)
     finally:
         await handle.delete()

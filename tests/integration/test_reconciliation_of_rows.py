@@ -179,3 +179,16 @@ async def test_outcomes_that_nobody_publishes_are_told(house: House) -> None:
     await change(house, "UPDATE outbox SET published_at = now() WHERE origin_id = :id", notification)
     await reconcile(house)
     assert counted("unmended", "unpublished") == before + 1
+
+
+async def test_what_ended_long_ago_is_removed_with_its_workflow_none_the_wiser(house: House) -> None:
+    old, young = [await house.send(recipient=await house.recipient(), **OTP) for _ in range(2)]
+    for notification in (old, young):
+        assert await house.result(notification) == "done"
+        await change(house, "UPDATE outbox SET published_at = now() WHERE origin_id = :id", notification)
+    await age(house, old, received_at=timedelta(days=91), finished_at=timedelta(days=91))
+    result = await reconcile(house)
+    assert (result.removed["notifications"], result.removed["outbox"], result.places) == (1, 0, {})
+    assert (await house.messages(old), await house.attempts(old)) == ([], [])
+    assert len(await house.messages(young)) == 1
+    assert (await reconcile(house)).removed["notifications"] == 0

@@ -100,3 +100,14 @@ def test_settings_made_in_code_do_not_look_at_the_environment():
         assert Settings().api_port == 8000
     finally:
         del os.environ["TIDINGS_API_PORT"]
+
+
+def test_what_has_ended_may_be_kept_for_ever():
+    settings = load_settings({"TIDINGS_RETENTION__LEDGER": "keep", "TIDINGS_RETENTION__OUTBOX": "1d"})
+    assert (settings.retention.ledger, settings.retention.outbox) == (None, timedelta(days=1))
+
+
+@pytest.mark.parametrize("period", ["6d", "never"])
+def test_a_ledger_that_would_not_recognise_repeats_is_refused(period: str):
+    with pytest.raises(SettingsError, match=r"TIDINGS_RETENTION__LEDGER: .*(at least 7d|is not a duration)"):
+        load_settings({"TIDINGS_RETENTION__LEDGER": period})

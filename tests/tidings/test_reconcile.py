@@ -18,6 +18,7 @@ async def test_it_creates_the_schedule_once(env: dict[str, Any], temporal_client
         assert (first.exit_code, "created, every 1h" in first.stdout) == (0, True), first.output
         second = await run_command("reconcile", env=env)
         assert (second.exit_code, "exists already" in second.stdout) == (0, True)
+        assert "no run has completed yet" in second.stdout
     finally:
         await temporal_client.get_schedule_handle(RECONCILIATION).delete()
 
