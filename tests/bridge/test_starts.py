@@ -2,6 +2,7 @@
 
 import asyncio
 from collections import Counter
+from types import SimpleNamespace
 from typing import Any, cast
 from uuid import uuid4
 
@@ -28,7 +29,7 @@ class _BusyTemporal:
         self.ended: list[float] = []
         self._seconds = seconds
 
-    async def start_workflow(self, *_arguments: Any, search_attributes: Any, **_options: Any) -> None:
+    async def start_workflow(self, *_arguments: Any, search_attributes: Any, **_options: Any) -> SimpleNamespace:
         self.asked.append(next(pair.value for pair in search_attributes if pair.key.name == "NotificationType"))
         self.began.append(asyncio.get_running_loop().time())
         if self._seconds is None:
@@ -36,6 +37,7 @@ class _BusyTemporal:
         else:
             await asyncio.sleep(self._seconds)
         self.ended.append(asyncio.get_running_loop().time())
+        return SimpleNamespace(first_execution_run_id="a run")
 
 
 def _starter(temporal: _BusyTemporal) -> Starter:
