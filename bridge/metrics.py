@@ -8,7 +8,11 @@ PAUSED = Gauge("tidings_bridge_paused_partitions", "Partitions that are not read
 TROUBLE = Gauge("tidings_bridge_trouble", "1 while something the bridge depends on fails", ["part"])
 RECORDS = Counter("tidings_bridge_records_total", "Records read", ["topic"])
 REJECTED = Counter("tidings_bridge_rejected_total", "Records rejected, redeliveries included", ["reason"])
-UNTRIED = Gauge("tidings_bridge_untried", "Due notifications without a first try; counted up to the bound", ["type"])
+UNTRIED = Gauge(
+    "tidings_bridge_untried",
+    "Due notifications without a first try, urgent ones with a plan at a tenth; counted up to the bound",
+    ["type"],
+)
 STARTS = Counter("tidings_bridge_starts_total", "Workflow starts", ["type", "result"])
 CANCEL_SIGNALS = Counter("tidings_bridge_cancel_signals_total", "Workflows told to look at a cancel")
 INTAKE_SECONDS = Histogram(

@@ -183,4 +183,12 @@ def _orchestrator(
 
 
 def _slots(queue: Queue, settings: Settings) -> int:
-    return settings.worker_slots_bulk if queue.bulk else settings.worker_slots_urgent
+    """No more sends than there are connections: a claimed message that waits for one uses up its time for the call.
+
+    Promotional mails leave half of the connections, which they may share with urgent ones in a process of all roles.
+    """
+    slots = settings.worker_slots_bulk if queue.bulk else settings.worker_slots_urgent
+    if queue.channel is Channel.EMAIL and "smtp" in settings.email_providers:
+        connections = settings.smtp.max_connections
+        return min(slots, max(1, connections // 2) if queue.bulk else connections)
+    return slots

@@ -16,6 +16,8 @@ from notifications.queries.intake_rows import blame, id_reused, notification_row
 from notifications.statuses import NotificationStatus, NotificationType
 from notifications.tables import Notification, RejectedEvent
 
+PLANNED_PER_PLACE = 10
+
 
 class Canceller(Protocol):
     """The ledger, as far as intake needs it: cancels inside the caller's transaction."""
@@ -96,9 +98,14 @@ class IntakeStore:
             await execute(session, _MARK_STARTED, {"ids": list(ids)})
 
     async def count_untried(self, limit: int) -> dict[NotificationType, int]:
-        """Due notifications that no first try was recorded for, by type; each count ends at `limit`."""
+        """Due notifications that no first try was recorded for, by type; each count ends at `limit`.
+
+        Planned ones of the urgent types take a place only for every tenth of them.
+        """
+        per_place = [1 if kind is NotificationType.PROMOTIONAL else PLANNED_PER_PLACE for kind in NotificationType]
+        parameters = {"limit": limit, "types": list(NotificationType), "per_place": per_place}
         async with self._sessions() as session:
-            rows = await execute(session, _COUNT_UNTRIED, {"limit": limit, "types": list(NotificationType)})
+            rows = await execute(session, _COUNT_UNTRIED, parameters)
             return {NotificationType(row.type): row.untried for row in rows}
 
     async def _store_one_by_one(self, session: AsyncSession, arrivals: Sequence[Arrival]) -> Stored:
@@ -247,14 +254,18 @@ UPDATE notifications n SET status = :status
 WHERE n.id = ANY (CAST(:ids AS uuid[])) AND NOT EXISTS (SELECT FROM plans p WHERE p.notification_id = n.id)
 """
 
+# Of what is planned, the urgent types count a share only: it waits for a slot of its channel, and one slow channel must
+# not keep in Kafka what would go out on the others.
 _COUNT_UNTRIED = """
-SELECT t.type, (
+SELECT t.type, least(:limit, (
     SELECT count(*) FROM (
-        (SELECT FROM notifications n WHERE n.tried_at IS NULL AND n.type = t.type AND n.due_at IS NULL LIMIT :limit)
-        UNION ALL
-        (SELECT FROM notifications n WHERE n.tried_at IS NULL AND n.type = t.type AND n.due_at <= now() LIMIT :limit)
-        LIMIT :limit
-    ) AS found
-) AS untried
-FROM unnest(CAST(:types AS text[])) AS t (type)
+        SELECT FROM notifications n WHERE n.tried_at IS NULL AND n.type = t.type AND n.due_at IS NULL LIMIT :limit
+    ) AS unplanned
+) + (
+    SELECT count(*) FROM (
+        SELECT FROM notifications n WHERE n.tried_at IS NULL AND n.type = t.type AND n.due_at <= now()
+        LIMIT :limit * t.per_place
+    ) AS planned
+) / t.per_place) AS untried
+FROM unnest(CAST(:types AS text[]), CAST(:per_place AS int[])) AS t (type, per_place)
 """

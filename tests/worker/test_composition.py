@@ -67,10 +67,16 @@ async def test_everything_that_is_defined_is_served(workers: list[Worker], packa
 async def test_urgent_and_bulk_are_workers_of_their_own_with_slots_of_their_own(workers: list[Worker]):
     slots = {worker.task_queue: worker.config()["max_concurrent_activities"] for worker in workers}
     assert len(slots) == len(workers) == 10
-    assert {slots[name] for name in slots if "bulk" in name} == {3}
-    assert {slots[name] for name in slots if "bulk" not in name} == {7}
+    assert {slots[name] for name in slots if "bulk" in name and "email" not in name} == {3}
+    assert {slots[name] for name in slots if "bulk" not in name and "email" not in name} == {7}
     decisions = {worker.task_queue: worker.config()["max_concurrent_workflow_tasks"] for worker in workers}
     assert decisions["orchestrator-bulk"] < decisions["orchestrator"]
+
+
+async def test_a_mail_waits_for_a_connection_in_the_queue_and_not_claimed(workers: list[Worker]):
+    """Claimed, its time for the call would run while a slow server has all connections busy."""
+    slots = {worker.task_queue: worker.config()["max_concurrent_activities"] for worker in workers}
+    assert (slots["channel-email"], slots["bulk-email"]) == (4, 2)
 
 
 async def test_a_missing_setting_is_named_and_nothing_stays_open(house: House):

@@ -13,6 +13,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from notifications.database import Sessions, execute, transaction
 from notifications.events import Interpreter, NewNotification, Record, RejectedError, parse
+from notifications.events.topics import topic_for
 from notifications.ledger import Ledger
 from notifications.queries.intake import Arrival, IntakeStore, Stored
 from notifications.statuses import NotificationType
@@ -210,17 +211,28 @@ async def test_a_redelivered_cancel_wakes_again_what_has_not_finished(store: Int
     assert (await _row(sessions, _id(made))).cancelled_at == before
 
 
-async def test_untried_counts_what_is_due_up_to_the_limit(store: IntakeStore, sessions: Sessions) -> None:
-    before = (await store.count_untried(10_000))[NotificationType.TRANSACTIONAL]
-    arrivals = _arrivals(event(), event(), event(), event())
-    await store.store(arrivals)
-    ids = [_id(one) for one in arrivals]
+@pytest.mark.parametrize(
+    ("event_type", "kind", "planned_count_for"),
+    [
+        ("security.new_login", NotificationType.ALERT, 1),  # 15 planned ones are one place, and a half that is none
+        ("cart.abandoned", NotificationType.PROMOTIONAL, 15),
+    ],
+)
+async def test_untried_counts_what_is_due_up_to_the_limit(
+    store: IntakeStore, sessions: Sessions, event_type: str, kind: NotificationType, planned_count_for: int
+) -> None:
+    """A slow channel fills up with planned ones: of urgent types they count little, or nobody else would be read."""
     async with transaction(sessions) as session:
-        connection = await session.connection()
-        await connection.execute(
-            text("UPDATE notifications SET due_at = now() + interval '1 h' WHERE id = :id"), {"id": ids[0]}
-        )
-        await connection.execute(text("UPDATE notifications SET tried_at = now() WHERE id = :id"), {"id": ids[1]})
-        await connection.execute(text("UPDATE notifications SET due_at = now() WHERE id = :id"), {"id": ids[2]})
-    assert (await store.count_untried(10_000))[NotificationType.TRANSACTIONAL] == before + 2
-    assert (await store.count_untried(1))[NotificationType.TRANSACTIONAL] == 1
+        await execute(session, "UPDATE notifications SET tried_at = now() WHERE type = :type", {"type": kind})
+    arrivals = [_arrival(record(event(type=event_type), topic=topic_for(kind))) for _ in range(20)]
+    await store.store(arrivals)
+    later, tried, *planned = [_id(one) for one in arrivals][:17]  # the last three have no plan yet
+    async with transaction(sessions) as session:
+        for change, ids in (
+            ("due_at = now() + interval '1 h'", [later]),
+            ("due_at = now(), tried_at = now()", [tried]),
+            ("due_at = now()", planned),
+        ):
+            await execute(session, f"UPDATE notifications SET {change} WHERE id = ANY (:ids)", {"ids": ids})
+    assert (await store.count_untried(10_000))[kind] == 3 + planned_count_for
+    assert (await store.count_untried(2))[kind] == 2
