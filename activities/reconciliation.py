@@ -104,14 +104,14 @@ class ReconciliationActivities:
 
     @activity.defn
     async def reconcile_outbox(self) -> Repairs:
-        """Outcomes that nobody published for 10 min: whichever bridge publishes is made to let another take over.
+        """Outcomes that nobody published for 10 min: a bridge that publishes none is made to let another take over.
 
         Nothing else is wrong with a row that waits: every bridge publishes what it finds, as soon as it may and the
         broker takes it.
         """
         async with infrastructure():
             found = await self._store.unpublished(_COUNT_UP_TO)
-            cut = bool(found.waiting) and await self._store.cut_publisher()
+            cut = bool(found.waiting) and not found.moving and await self._store.cut_publisher()
         if found.waiting:
             metrics.UNMENDED.labels("unpublished").inc()
             log.error("reconciliation.unmended", kind="unpublished", waiting=found.waiting, oldest=str(found.oldest))

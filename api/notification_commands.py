@@ -113,7 +113,7 @@ async def retry(context: ApiContext, notification_id: UUID, seq: int, *, accept_
     row = await _require_message(context, notification_id, seq)
     round_number = await context.ledger.raise_round_for_duplicate(notification_id, seq)
     if round_number is None:
-        round_number = await _round_left_unstarted(context, row)
+        round_number = _round_left_unstarted(row)
     try:
         await context.workflows.resend(notification_id, NotificationType(row.type), seq=seq, round_number=round_number)
     except WorkflowsUnavailableError as error:
@@ -123,13 +123,9 @@ async def retry(context: ApiContext, notification_id: UUID, seq: int, *, accept_
     return CommandAnswer(notification_id=notification_id, seq=seq, status=MessageStatus.PENDING, round=round_number)
 
 
-async def _round_left_unstarted(context: ApiContext, row: Message) -> int:
-    """The round that an earlier request raised without being able to start its workflow.
-
-    Once the notification has ended only a resend can have a pending message of a later round.
-    """
-    owner = await require_notification(context, row.origin_id)
-    if row.status == MessageStatus.PENDING and row.round > 1 and owner.finished_at is not None:
+def _round_left_unstarted(row: Message) -> int:
+    """The round that an earlier request raised without being able to start its workflow."""
+    if row.status == MessageStatus.PENDING and row.round == row.resend_round:
         return row.round
     raise _refused(row, "accept_duplicate is for a message that is unknown and not expired")
 

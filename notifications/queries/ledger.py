@@ -172,8 +172,8 @@ WHERE origin_id = :origin_id AND seq = :seq AND round = :round AND status = 'pen
 # `resend_at` is what reconciliation finds where nobody starts the workflow that sends it.
 RESEND_UNKNOWN = """
 WITH freed AS (
-    UPDATE messages SET status = 'pending', round = round + 1, budget_since = NULL, failures = 0,
-           try_scheduled_at = NULL, due_at = now(), updated_at = now()
+    UPDATE messages SET status = 'pending', round = round + 1, resend_round = round + 1, budget_since = NULL,
+           failures = 0, try_scheduled_at = NULL, due_at = now(), updated_at = now()
     WHERE origin_id = :origin_id AND seq = :seq AND status = 'unknown' AND expires_at > now()
       AND NOT EXISTS (SELECT FROM notifications n WHERE n.id = :origin_id AND n.cancelled_at IS NOT NULL)
     RETURNING origin_id, round

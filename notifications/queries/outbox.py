@@ -46,9 +46,9 @@ LIMIT :limit
 
 # A publisher that hangs keeps its connection, and with it the lock: Postgres cannot tell it from one that is idle.
 CUT_PUBLISHER = f"""
-SELECT pg_terminate_backend(pid) FROM pg_locks
-WHERE locktype = 'advisory' AND granted AND objsubid = 1
-  AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
+SELECT pg_terminate_backend(l.pid) FROM pg_locks l JOIN pg_stat_activity a ON a.pid = l.pid
+WHERE l.locktype = 'advisory' AND l.granted AND l.objsubid = 1 AND a.datname = current_database()
+  AND a.usename = current_user  -- another role's may not be cut
   AND classid = {_LOCK >> 32} AND objid = {_LOCK & 0xFFFF_FFFF}
 """
 

@@ -30,10 +30,14 @@ class Resend:
 
 @dataclass(frozen=True, slots=True)
 class Unpublished:
-    """Outcomes that wait for longer than `OVERDUE_AFTER`, counted up to a limit."""
+    """Outcomes that wait for longer than `OVERDUE_AFTER`, counted up to a limit.
+
+    `moving`: the one before them was published a moment ago, so it is only much at once.
+    """
 
     waiting: int
     oldest: datetime | None
+    moving: bool
 
 
 class ReconciliationStore:
@@ -73,7 +77,7 @@ class ReconciliationStore:
         async with self._sessions() as session:
             parameters = {"limit": limit, "age": OVERDUE_AFTER}
             row = (await execute(session, _UNPUBLISHED, parameters)).one()
-        return Unpublished(row.waiting, row.oldest)
+        return Unpublished(row.waiting, row.oldest, bool(row.moving))
 
     async def cut_publisher(self) -> bool:
         """End the connection of the process that publishes, so that another takes over; False: there is none."""
@@ -107,30 +111,35 @@ WHERE id IN (SELECT id FROM notifications WHERE id = ANY (CAST(:ids AS uuid[])) 
              ORDER BY id FOR UPDATE)
 """
 
-# While the notification has not ended, its own workflow takes what is open: only after it is a later round a resend's.
-_RESENDS = """
+# Any other round of an open message is its notification's own workflow's.
+_IS_RESENT = "m.origin_id = n.id AND m.status IN ('pending', 'sending') AND m.round = m.resend_round"
+
+_RESENDS = f"""
 SELECT n.id, n.type, n.resend_at, m.seq, m.round
-FROM (SELECT id, type, resend_at, finished_at FROM notifications
+FROM (SELECT id, type, resend_at FROM notifications
       WHERE resend_at < now() - CAST(:age AS interval) ORDER BY resend_at LIMIT :limit) n
-LEFT JOIN messages m ON m.origin_id = n.id AND m.status IN ('pending', 'sending') AND m.round > 1
-                        AND n.finished_at IS NOT NULL
+LEFT JOIN messages m ON {_IS_RESENT}
 ORDER BY n.resend_at, n.id, m.seq
 """
 
-_MARK_RESENDS = """
+_MARK_RESENDS = f"""
 WITH held AS (
     SELECT n.id FROM notifications n
     JOIN unnest(CAST(:ids AS uuid[]), CAST(:noted AS timestamptz[])) AS s (id, noted_at)
       ON n.id = s.id AND n.resend_at = s.noted_at
     ORDER BY n.id FOR UPDATE OF n
 )
-UPDATE notifications n SET resend_at = CASE WHEN EXISTS (
-    SELECT FROM messages m WHERE m.origin_id = n.id AND m.status IN ('pending', 'sending')) THEN now() END
+UPDATE notifications n SET resend_at = CASE WHEN EXISTS (SELECT FROM messages m WHERE {_IS_RESENT}) THEN now() END
 FROM held h WHERE n.id = h.id
 """
 
 _UNPUBLISHED = """
-SELECT count(*) AS waiting, min(created_at) AS oldest
-FROM (SELECT created_at FROM outbox WHERE published_at IS NULL AND created_at < now() - CAST(:age AS interval)
-      LIMIT :limit) AS waiting
+WITH waiting AS (
+    SELECT id, created_at FROM outbox WHERE published_at IS NULL AND created_at < now() - CAST(:age AS interval)
+    ORDER BY id LIMIT :limit
+)
+SELECT count(*) AS waiting, min(created_at) AS oldest,
+       (SELECT o.published_at > now() - interval '1 minute' FROM outbox o
+        WHERE o.id < (SELECT min(id) FROM waiting) ORDER BY o.id DESC LIMIT 1) AS moving
+FROM waiting
 """

@@ -58,6 +58,7 @@ class Message(SQLModel, table=True):
     reason: str | None = None  # SkipReason, error code, ...
     stuck_reason: str | None = None
     round: int = 1  # raised by an operator's retry
+    resend_round: int | None = None  # the one that an operator gave an `unknown` message: a resend's workflow has it
     attempt: int = 0  # raised by each claim
     try_scheduled_at: datetime | None = timestamp()
     claimed_by: str | None = None  # the process whose claim holds

@@ -6,6 +6,7 @@ import json
 from collections.abc import AsyncIterator, Callable
 from datetime import UTC, datetime
 from typing import Any
+from unittest.mock import ANY
 from uuid import UUID, uuid4
 
 import pytest
@@ -20,7 +21,7 @@ from bridge.topics import OUTCOMES
 from notifications.database import Sessions, execute, transaction
 from notifications.ids import message_id
 from notifications.queries.outbox import Outcome, become_publisher
-from notifications.queries.reconciliation import ReconciliationStore
+from notifications.queries.reconciliation import ReconciliationStore, Unpublished
 from tests.bridge.running import eventually
 from tests.support.faulty_kafka import MSG_SIZE_TOO_LARGE, NOT_ENOUGH_REPLICAS, PRODUCE, FaultyCluster
 
@@ -155,6 +156,19 @@ async def test_a_broken_database_connection_is_made_again(bench: _Bench) -> None
     assert [one["data"]["version"] for one in await bench.published(origin)] == [1, 2]
 
 
+async def test_a_publisher_with_much_to_do_is_not_taken_for_one_that_hangs(bench: _Bench) -> None:
+    done, waiting = uuid4(), uuid4()
+    for origin in (done, waiting):
+        await bench.change(origin, 1)
+    await bench.age(waiting, minutes=11)
+    store = ReconciliationStore(bench.sessions)
+    async with transaction(bench.sessions) as session:
+        await execute(session, "UPDATE outbox SET published_at = now() WHERE origin_id = :id", {"id": done})
+    assert await store.unpublished(10) == Unpublished(1, ANY, moving=True)
+    async with bench.publisher():
+        await eventually(lambda: bench.all_published(waiting))
+
+
 async def _shown_age_is(wanted: Callable[[float], bool]) -> bool:
     return wanted(REGISTRY.get_sample_value("tidings_bridge_outcome_age_seconds") or 0.0)
 
@@ -163,12 +177,14 @@ async def test_a_publisher_that_hangs_is_seen_by_the_others_and_cut_off(bench: _
     origin = uuid4()
     await bench.change(origin, 1)
     await bench.age(origin, minutes=11)
+    async with transaction(bench.sessions) as session:
+        await execute(session, "UPDATE outbox SET published_at = published_at - interval '2 minutes'")
     store = ReconciliationStore(bench.sessions)
     async with bench.engine.connect() as hanging:
         assert await become_publisher(await hanging.execution_options(isolation_level="AUTOCOMMIT"))
         async with bench.publisher():
             await eventually(lambda: _shown_age_is(lambda seconds: seconds > 600))
-            assert (await store.unpublished(10)).waiting == 1
+            assert await store.unpublished(10) == Unpublished(1, ANY, moving=False)
             assert await store.cut_publisher()
             await eventually(lambda: bench.all_published(origin))
             await eventually(lambda: _shown_age_is(lambda seconds: seconds == 0))

@@ -156,6 +156,28 @@ async def test_a_resend_that_was_terminated_is_started_again(house: House) -> No
     assert await handle.result() == "sent"
 
 
+async def test_a_resend_does_not_wait_for_another_message_that_is_stuck(house: House) -> None:
+    house.providers[Channel.EMAIL].script([PermanentDeliveryError("smtp_535", scope=ErrorScope.CONFIG)])
+    notification = await house.send(recipient=await house.recipient(), type="payment.succeeded")
+    await house.until_stuck(notification)
+    await until(lambda: is_sent(house, notification, 1))
+    await change(house, "UPDATE messages SET status = 'unknown' WHERE origin_id = :id AND seq = 1", notification)
+    assert await house.ledger.raise_round_for_duplicate(notification, 1) == 2
+    await age(house, notification, resend_at=2 * MINUTES)
+    assert (await reconcile(house)).started["resend"] == 1
+    assert await house.client.get_workflow_handle(resend_workflow_id(notification, 1, 2)).result() == "sent"
+    await age(house, notification, resend_at=2 * MINUTES)
+    await reconcile(house)
+    row = await house.notification(notification)
+    assert (row.status, row.resend_at) == ("stuck", None)
+    await house.handle(notification).signal("skip")
+    assert await house.result(notification) == "done"
+
+
+async def is_sent(house: House, notification: UUID, seq: int) -> bool:
+    return any(message.seq == seq and message.status == "sent" for message in await house.messages(notification))
+
+
 async def test_a_round_of_an_operators_retry_is_no_resend(house: House) -> None:
     """The notification has not ended: its own workflow has that round."""
     notification = await stuck_one(house)
