@@ -220,10 +220,10 @@ class SendingActivities:
             log.warning("provider.breaker", change=str(change), provider=outcome.provider, code=outcome.code)
 
     async def _condemn(self, claim: Claim, provider: Provider, error: DeliveryError) -> None:
-        """Stop using an address that the provider calls dead; missing it costs one more refused call."""
-        if isinstance(error, PermanentDeliveryError) and error.disable_address and claim.address is not None:
+        """Stop using an address that the provider calls dead or opted out; missing it costs one more refused call."""
+        if isinstance(error, PermanentDeliveryError) and (error.disable_address or error.opted_out):
             try:
-                await self._dead_addresses.condemn(claim, provider=provider.name)
+                await self._dead_addresses.condemn(claim, provider=provider.name, opted_out=error.opted_out)
             except Exception as failure:  # noqa: BLE001 - the outcome itself has still to be written down
                 log.warning("delivery.address_not_disabled", error=type(failure).__name__)
 

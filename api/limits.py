@@ -96,7 +96,7 @@ class BodyLimit:
 
     async def _refuse_large(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["path"].startswith(WEBHOOKS):
-            provider = scope["path"].removeprefix(WEBHOOKS)
+            provider = scope["path"].removeprefix(WEBHOOKS).partition("/")[0]
             RECEIPTS.labels(provider if provider in REPORTING else "unknown", "too_large").inc()
         response = problem_response(
             TOO_LARGE, f"a body has at most {self._limit(scope)} bytes", headers={"Connection": "close"}

@@ -1,9 +1,10 @@
-"""Addresses that a provider called dead: a device is disabled, any other address suppressed."""
+"""Addresses that a provider called dead, or whose owner told it to stop: never used again, a device is disabled."""
 
 from notifications.addresses import address_ref
 from notifications.consent import SCOPE_ALL
 from notifications.database import Sessions, transaction
 from notifications.ledger import Claim
+from notifications.providers.receipts import SuppressReason
 from notifications.queries.recipients import disable_device, suppress
 from notifications.statuses import Channel
 
@@ -13,11 +14,13 @@ class DeadAddresses:
         self._sessions = sessions
         self._hash_key = hash_key
 
-    async def condemn(self, claim: Claim, *, provider: str) -> None:
+    async def condemn(self, claim: Claim, *, provider: str, opted_out: bool = False) -> None:
         """Stop using the claim's address on its channel; run twice, the second changes nothing."""
         if claim.address is None:
             return
-        reason = "dead_token" if claim.channel is Channel.PUSH else "hard_bounce"
+        reason = "dead_token" if claim.channel is Channel.PUSH else SuppressReason.HARD_BOUNCE
+        if opted_out:
+            reason = SuppressReason.STOPPED
         async with transaction(self._sessions) as session:
             if claim.channel is Channel.PUSH and claim.recipient_id is not None:
                 await disable_device(session, claim.recipient_id, token=claim.address, reason=reason)

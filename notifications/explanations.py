@@ -10,7 +10,7 @@ SKIP_REASONS: Mapping[SkipReason, str] = {
         "they opt in."
     ),
     SkipReason.SUPPRESSED: (
-        "The address is suppressed after a bounce, a complaint or by hand. "
+        "The address is suppressed after a bounce, a complaint, a STOP or by hand. "
         "Look at GET /v1/suppressions, and lift it only if the address works again."
     ),
     SkipReason.NO_ADDRESS: (

@@ -34,12 +34,16 @@ from notifications.providers.receipts import (
 )
 from notifications.providers.reporting import ReceiptSource
 from notifications.receipts import Receipts, Taken
+from notifications.replies import Replies
 
 log = structlog.get_logger()
 
 router = APIRouter(prefix="/webhooks", tags=["webhooks"])
 
 Vendor = Annotated[str, Path(description="A provider by its name in settings.", examples=["twilio", "meta"])]
+
+# TwiML; a text would be sent to the recipient as an answer.
+NOTHING_TO_SAY = '<?xml version="1.0" encoding="UTF-8"?><Response></Response>'
 
 _REFUSALS: dict[type[WebhookError], tuple[ProblemType, str]] = {
     UnsignedError: (UNSIGNED, "unsigned"),
@@ -59,12 +63,7 @@ _REFUSALS: dict[type[WebhookError], tuple[ProblemType, str]] = {
     | {200: {"description": "Kept", "content": {"text/plain": {"example": "ok"}}}},
 )
 async def post_receipts(provider: Vendor, request: Request, context: Context) -> Response:
-    source = _source(context, provider)
-    query = request.scope["query_string"].decode("latin-1")
-    url = f"{context.settings.public_url.rstrip('/')}{request.url.path}{'?' if query else ''}{query}"
-    given = WebhookRequest(
-        url=url, headers=dict(request.headers), body=await request.body(), received_at=datetime.now(UTC)
-    )
+    source, given = _source(context, provider), await _given(request, context)
     try:
         events = source.parse_receipts(given)
     except WebhookError as error:
@@ -72,6 +71,30 @@ async def post_receipts(provider: Vendor, request: Request, context: Context) ->
     for taken in await Receipts(context.sessions).take(events):
         await conclude(taken, context.workflows)
     return PlainTextResponse("ok")
+
+
+@router.post(
+    "/{provider}/replies",
+    summary="Take what recipients write back",
+    description="STOP suppresses the number for its channel, START lifts that; anything else changes nothing. Signed "
+    "by the vendor; the answer has no message back to the recipient in it.",
+    response_class=Response,
+    responses=problem_responses(BAD_REQUEST, UNSIGNED, FORGED, NOT_FOUND, TOO_LARGE, INVALID, INTERNAL, UNAVAILABLE)
+    | {200: {"description": "Kept", "content": {"text/xml": {"example": NOTHING_TO_SAY}}}},
+)
+async def post_replies(provider: Vendor, request: Request, context: Context) -> Response:
+    source, given = _source(context, provider), await _given(request, context)
+    try:
+        found = source.parse_replies(given)
+    except WebhookError as error:
+        raise _refused(provider, error) from None
+    for reply in found:
+        fate = await Replies(context.sessions, hash_key=context.hash_key).take(reply)
+        RECEIPTS.labels(provider, fate).inc()
+        log.info("reply.taken", provider=provider, fate=str(fate))
+    if not found:
+        RECEIPTS.labels(provider, "ignored").inc()
+    return Response(NOTHING_TO_SAY, media_type="text/xml")
 
 
 @router.get(
@@ -107,6 +130,14 @@ async def conclude(taken: Taken, workflows: Workflows) -> None:
             await workflows.wake(taken.origin_id, "reschedule")
         except (WorkflowGoneError, WorkflowsUnavailableError) as error:
             log.info("receipt.nobody_woken", notification_id=str(taken.origin_id), error=type(error).__name__)
+
+
+async def _given(request: Request, context: ApiContext) -> WebhookRequest:
+    query = request.scope["query_string"].decode("latin-1")
+    url = f"{context.settings.public_url.rstrip('/')}{request.url.path}{'?' if query else ''}{query}"
+    return WebhookRequest(
+        url=url, headers=dict(request.headers), body=await request.body(), received_at=datetime.now(UTC)
+    )
 
 
 def _source(context: ApiContext, provider: str) -> ReceiptSource:

@@ -15,6 +15,7 @@
 | `/api/providers` | the switches: `PUT /api/providers/{name} {"enabled": false}` |
 | `/api/faults` | the knobs: `PUT` or `DELETE /api/faults/{provider}[/{recipient}]` (faults.py has the document) |
 | `/api/receipts` | receipts to webhooks: `PUT` or `DELETE /api/receipts/{provider}` (receipts.py has the document) |
+| `/api/replies/twilio` | a recipient writes back: `POST {"from": "+49...", "body": "STOP"}` (replies.py) |
 
 Anything is accepted, except what the vendor would refuse, and these test addresses, each with the vendor's own error:
 

@@ -27,13 +27,18 @@ async def twilio_callback(
     fields |= {"To": form["To"], "From": form.get("From", ""), "ApiVersion": "2010-04-01"}
     if knobs.code is not None and word in _FAILURES:
         fields["ErrorCode"] = str(knobs.code)
+    url = f"{knobs.url}?{named.partition('?')[2]}" if knobs.url else named
+    return signed_by_twilio(url, named, fields, signing)
+
+
+def signed_by_twilio(url: str, named: str, fields: dict[str, str], signing: SandboxSigning) -> Callback:
+    """A form for `url`, which Twilio knows as `named`."""
     text = named + "".join(f"{name}{fields[name]}" for name in sorted(fields))
     digest = hmac.new(signing.twilio_auth_token.encode(), text.encode(), hashlib.sha1).digest()
     headers = {
         "Content-Type": "application/x-www-form-urlencoded",
         "X-Twilio-Signature": base64.b64encode(digest).decode(),
     }
-    url = f"{knobs.url}?{named.partition('?')[2]}" if knobs.url else named
     return Callback(url, headers, urlencode(fields).encode())
 
 

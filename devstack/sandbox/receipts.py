@@ -101,19 +101,22 @@ class ReceiptSender:
             await asyncio.sleep(knobs.delay_ms / 1000)
             callback = await compose(word, knobs, signing)
             if callback is not None and _may_go_to(callback.url, knobs):
-                await self._send(callback)
+                await self.send(callback)
 
-    async def _send(self, callback: Callback) -> None:
-        """As the vendors do, again where the server cannot be reached or has a fault."""
+    async def send(self, callback: Callback) -> int | None:
+        """As the vendors do, again where the server is not reached or has a fault; returns the last answer's status."""
+        status = None
         self._http = self._http or aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=10))
         for _ in range(_TRIES):
             with contextlib.suppress(aiohttp.ClientError, TimeoutError):
                 async with self._http.post(
                     callback.url, data=callback.body, headers=callback.headers, allow_redirects=False
                 ) as answer:
-                    if answer.status < 500:  # noqa: PLR2004 - HTTP
-                        return
+                    status = answer.status
+                    if status < 500:  # noqa: PLR2004 - HTTP
+                        break
             await asyncio.sleep(_PAUSE_SECONDS)
+        return status
 
     async def _switch_on(self, request: web.Request) -> web.Response:
         try:

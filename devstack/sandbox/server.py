@@ -18,6 +18,7 @@ from devstack.sandbox.meta import VERSION, Meta, MetaPhoneNumber
 from devstack.sandbox.page import Page
 from devstack.sandbox.profiles import Profiles
 from devstack.sandbox.receipts import ReceiptSender
+from devstack.sandbox.replies import Replies
 from devstack.sandbox.sendgrid import SendGrid, SendGridScopes
 from devstack.sandbox.smtp import SmtpServer
 from devstack.sandbox.twilio import Twilio, TwilioAccount
@@ -99,12 +100,14 @@ class Sandbox:
         app.router.add_post(TOKEN_PATH, gate.guard(TokenEndpoint(self._account)))
         app.router.add_get("/fcm/service-account.json", self._service_account)
         app.router.add_post("/fcm/v1/projects/{project}/messages:send", gate.guard(Fcm(self.inbox, self._account)))
-        receipts = ReceiptSender(SandboxSigning(self.options.secret), self.options.webhooks)
+        signing = SandboxSigning(self.options.secret)
+        receipts = ReceiptSender(signing, self.options.webhooks)
         receipts.add_routes(app)
         sendgrid = SendGrid(self.inbox, receipts)
         app.router.add_post("/sendgrid/v3/mail/send", gate.guard(sendgrid))
         app.router.add_get("/sendgrid/v3/scopes", gate.guard(SendGridScopes(sendgrid)))
         twilio = Twilio(self.inbox, receipts)
+        Replies(twilio, receipts, signing, self.options.webhooks).add_routes(app)
         account = "/twilio/2010-04-01/Accounts/{sid}"
         app.router.add_post(f"{account}/Messages.json", gate.guard(twilio))
         app.router.add_get(f"{account}.json", gate.guard(TwilioAccount(twilio)))

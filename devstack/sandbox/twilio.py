@@ -82,6 +82,11 @@ class Twilio:
     def __init__(self, inbox: Inbox, receipts: ReceiptSender) -> None:
         self._inbox = inbox
         self._receipts = receipts
+        self._blocked: set[str] = set()
+
+    def block(self, number: str, *, until_start: bool) -> None:
+        """A recipient wrote STOP, or START."""
+        (self._blocked.add if until_start else self._blocked.discard)(number)
 
     def recipient_of(self, _request: web.Request, body: bytes) -> str | None:
         return _form(body).get("To", "").removeprefix("whatsapp:") or None
@@ -90,6 +95,8 @@ class Twilio:
         authenticate(request)
         form = _form(body)
         _check_addresses(form)
+        if form["To"] in self._blocked:
+            raise _refused(21610)
         _check_content(form)
         sid = f"SM{uuid.uuid4().hex}"
         slots = _slots(request, form)

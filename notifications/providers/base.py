@@ -117,12 +117,25 @@ class TransientDeliveryError(DeliveryError):
 
 
 class PermanentDeliveryError(DeliveryError):
-    """Will never be accepted; `disable_address` says that the address itself is dead (hard bounce, dead token)."""
+    """Will never be accepted.
 
-    def __init__(self, code: str, detail: str = "", *, scope: ErrorScope, disable_address: bool = False) -> None:
+    `disable_address` says that the address itself is dead (hard bounce, dead token), `opted_out` that its owner told
+    the vendor to stop.
+    """
+
+    def __init__(
+        self,
+        code: str,
+        detail: str = "",
+        *,
+        scope: ErrorScope,
+        disable_address: bool = False,
+        opted_out: bool = False,
+    ) -> None:
         super().__init__(code, detail)
         self.scope = scope
         self.disable_address = disable_address
+        self.opted_out = opted_out
 
 
 class UnknownOutcome(DeliveryError):  # noqa: N818 - not an error of the provider: nobody knows

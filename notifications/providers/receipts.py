@@ -8,7 +8,7 @@ from typing import Protocol
 from uuid import UUID
 
 from notifications.providers.base import Provider
-from notifications.statuses import MessageStatus
+from notifications.statuses import Channel, MessageStatus
 
 MAX_ID_CHARACTERS = 255
 _MAX_DIGITS = 19
@@ -31,6 +31,7 @@ class SuppressReason(StrEnum):
     HARD_BOUNCE = "hard_bounce"
     COMPLAINT = "complaint"
     OPTED_OUT = "opted_out"  # of the message's category only
+    STOPPED = "stopped"  # of everything on the channel, by a STOP to the vendor, until a START
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +60,18 @@ class ReceiptEvent:
     reason: str | None = None
     suppress: SuppressReason | None = None
     details: Mapping[str, str | int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reply:
+    """What a recipient wrote back, where it is STOP (`stops`) or START."""
+
+    provider: str
+    receipt_id: str
+    channel: Channel
+    address: str
+    stops: bool
+    received_at: datetime
 
 
 class WebhookError(Exception):
@@ -93,6 +106,15 @@ class ReportingProvider(Provider, Protocol):
 
         Raises:
             WebhookError: it is not to be believed, or cannot be read.
+
+        """
+        ...
+
+    def parse_replies(self, request: WebhookRequest) -> list[Reply]:
+        """Check the signature, then read what a recipient wrote back; what is neither STOP nor START is left out.
+
+        Raises:
+            WebhookError: it is not to be believed, or this vendor hands on no replies.
 
         """
         ...

@@ -14,7 +14,14 @@ from notifications.providers.development import (
     SANDBOX_PHONE_NUMBER_ID,
 )
 from notifications.providers.email.sendgrid import SendGridProvider
-from notifications.providers.receipts import ForgedError, ReceiptEvent, ReportingProvider, WebhookError, WebhookRequest
+from notifications.providers.receipts import (
+    ForgedError,
+    ReceiptEvent,
+    Reply,
+    ReportingProvider,
+    WebhookError,
+    WebhookRequest,
+)
 from notifications.providers.sms.twilio import TwilioProvider
 from notifications.providers.whatsapp.meta import MetaProvider
 from notifications.sandbox_signing import SandboxSigning
@@ -38,6 +45,10 @@ class ReceiptSource:
     def parse_receipts(self, request: WebhookRequest) -> list[ReceiptEvent]:
         """As `ReportingProvider.parse_receipts`, by the first account whose secret fits."""
         return self._first(lambda account: account.parse_receipts(request))
+
+    def parse_replies(self, request: WebhookRequest) -> list[Reply]:
+        """As `ReportingProvider.parse_replies`, by the first account whose secret fits."""
+        return self._first(lambda account: account.parse_replies(request))
 
     def answer_challenge(self, query: Mapping[str, str]) -> str:
         """As `ReportingProvider.answer_challenge`."""

@@ -24,6 +24,7 @@ class Verdict:
     words: str
     scope: ErrorScope | None = None
     disable_address: bool = False
+    opted_out: bool = False
     may_be_accepted: bool = False
     retry_after: timedelta | None = None
     outage: bool = False
@@ -31,7 +32,9 @@ class Verdict:
     def error(self, code: str, *, retry_after: timedelta | None = None) -> DeliveryError:
         """The error to raise; a time that the vendor named goes before the table's."""
         if self.scope is not None:
-            return PermanentDeliveryError(code, self.words, scope=self.scope, disable_address=self.disable_address)
+            return PermanentDeliveryError(
+                code, self.words, scope=self.scope, disable_address=self.disable_address, opted_out=self.opted_out
+            )
         if self.may_be_accepted:
             return UnknownOutcome(code, self.words)
         wait = self.retry_after if retry_after is None else retry_after
@@ -48,6 +51,10 @@ def unknown(words: str) -> Verdict:
 
 def recipient(words: str, *, disable: bool = False) -> Verdict:
     return Verdict(words, ErrorScope.RECIPIENT, disable_address=disable)
+
+
+def opted_out(words: str) -> Verdict:
+    return Verdict(words, ErrorScope.RECIPIENT, opted_out=True)
 
 
 def message(words: str) -> Verdict:

@@ -58,6 +58,13 @@ LEFT JOIN held h ON h.origin_id = f.origin_id AND h.seq = f.seq
 LEFT JOIN best b ON b.provider = f.provider AND b.receipt_id = f.receipt_id
 """
 
+# Of a recipient, about no message of ours; it is never looked for again, and never forgotten: see `Replies.take`.
+KEEP_REPLY = """
+INSERT INTO receipts (provider, receipt_id, status, details, occurred_at, matched_at)
+VALUES (:provider, :receipt_id, :status, CAST(:details AS jsonb), :occurred_at, now())
+ON CONFLICT DO NOTHING RETURNING receipt_id
+"""
+
 FIND_ATTEMPTS = """
 SELECT g.provider, g.provider_message_id, a.origin_id, a.seq, a.attempt
 FROM unnest(CAST(:providers AS text[]), CAST(:provider_message_ids AS text[])) AS g (provider, provider_message_id)

@@ -164,13 +164,17 @@ async def suppress(
     return (await session.exec(statement.returning(col(Suppression.scope)))).first() is not None
 
 
-async def unsuppress(session: AsyncSession, address_ref: bytes, channel: Channel, scope: str) -> bool:
-    """Use an address again; returns False if it was not suppressed."""
+async def unsuppress(
+    session: AsyncSession, address_ref: bytes, channel: Channel, scope: str, *, reason: str | None = None
+) -> bool:
+    """Use an address again; returns False if it was not suppressed (for that reason, where one is given)."""
     statement = delete(Suppression).where(
         col(Suppression.address_ref) == address_ref,
         col(Suppression.channel) == channel,
         col(Suppression.scope) == scope,
     )
+    if reason is not None:
+        statement = statement.where(col(Suppression.reason) == reason)
     return (await session.exec(statement.returning(col(Suppression.scope)))).first() is not None
 
 

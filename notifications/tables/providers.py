@@ -31,7 +31,10 @@ class ProviderState(SQLModel, table=True):
 
 
 class ReceiptRecord(SQLModel, table=True):
-    """A report of a provider, kept once; one that comes before our own record waits here to be matched."""
+    """A report of a provider, kept once; one that comes before our own record waits here to be matched.
+
+    A recipient's STOP or START is one too, with `opted_out` or `opted_in` for its status.
+    """
 
     __tablename__ = "receipts"
     __table_args__ = (
@@ -46,7 +49,7 @@ class ReceiptRecord(SQLModel, table=True):
     origin_id: UUID | None  # from the correlation slot
     seq: int | None = Field(default=None, sa_type=BigInteger, nullable=True)
     attempt: int | None = None
-    status: str  # MessageStatus it reports
+    status: str  # MessageStatus it reports, or ReplyFate
     reason: str | None = None
     details: dict[str, Any] = document()  # the vendor's fields without addresses
     occurred_at: datetime = required_timestamp()

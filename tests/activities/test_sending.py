@@ -119,17 +119,25 @@ async def test_a_dead_token_disables_the_device(house: House):
     assert device.disabled_reason == "dead_token"
 
 
-async def test_a_hard_bounce_suppresses_the_address(house: House):
+@pytest.mark.parametrize(
+    ("error", "reason"),
+    [
+        (PermanentDeliveryError("smtp_550_5.1.1", scope=ErrorScope.RECIPIENT, disable_address=True), "hard_bounce"),
+        (PermanentDeliveryError("twilio_21610", scope=ErrorScope.RECIPIENT, opted_out=True), "stopped"),
+    ],
+)
+async def test_an_address_that_is_dead_or_opted_out_is_suppressed(
+    house: House, error: PermanentDeliveryError, reason: str
+):
     desk = Desk(house, await planned(house))
-    bounce = PermanentDeliveryError("smtp_550_5.1.1", scope=ErrorScope.RECIPIENT, disable_address=True)
-    desk.provider.script([bounce])
+    desk.provider.script([error])
     await desk.send()
     address = (await desk.message()).address
     assert address is not None
     async with house.sessions() as session:
         ref = address_ref(HASH_KEY.encode(), Channel.EMAIL, address)
         suppression = (await session.exec(select(Suppression).where(Suppression.address_ref == ref))).one()
-    assert (suppression.reason, suppression.scope, suppression.source) == ("hard_bounce", "all", desk.provider.name)
+    assert (suppression.reason, suppression.scope, suppression.source) == (reason, "all", desk.provider.name)
 
 
 async def test_an_address_that_cannot_be_condemned_costs_no_outcome(house: House):

@@ -190,6 +190,28 @@ async def test_only_who_may_wait_for_it_is_woken(
     assert ((origin, "reschedule") in workflows.signals) is is_woken
 
 
+async def reply_to_twilio(client: AsyncClient, body: str, *, secret: str = SECRET) -> Response:
+    url = "https://tidings.example/webhooks/twilio/replies"
+    fields = [("MessageSid", unique("SM")), ("From", "+4915112345699"), ("Body", body)]
+    signature = twilio_receipts.sign(secret, url, fields)
+    headers = {"Content-Type": "application/x-www-form-urlencoded", "X-Twilio-Signature": signature}
+    return await client.post("/webhooks/twilio/replies", content=urlencode(fields), headers=headers)
+
+
+async def test_a_stop_is_answered_without_a_word_to_its_sender(client: AsyncClient) -> None:
+    for body, result in (("STOP", "opted_out"), ("START", "opted_in"), ("hello", "ignored")):
+        before = counted(result)
+        answer = await reply_to_twilio(client, body)
+        assert (answer.status_code, answer.headers["content-type"]) == (200, "text/xml; charset=utf-8")
+        assert answer.text.endswith("<Response></Response>")
+        assert counted(result) == before + 1
+    assert (await reply_to_twilio(client, "STOP", secret="guess")).status_code == 403
+    assert (await client.post("/webhooks/meta/replies", content=b"{}")).status_code == 403
+    before = counted("too_large")
+    assert (await client.post("/webhooks/twilio/replies", content=b"x" * (MAX_WEBHOOK + 1))).status_code == 413
+    assert counted("too_large") == before + 1
+
+
 async def test_in_development_the_sandbox_may_call_as_well() -> None:
     sandbox = {"dev_sandbox_url": "http://127.0.0.1:8025"}
     assert build_receipt_sources(Settings(**sandbox)) == {}, "nobody could tell who signed"

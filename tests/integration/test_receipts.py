@@ -169,6 +169,38 @@ async def test_a_message_whose_answer_was_lost_is_settled_and_not_sent_again(rep
     assert len(inbox.json()["items"]) == 1
 
 
+async def test_stop_is_heeded_and_start_lifts_it(reporting: Reporting):
+    number = "+4915112345600"
+    await write_back(reporting, number, "STOP")
+    stopped = await send(reporting, "twilio", phone=number)
+    assert await reporting.house.result(stopped) == "skipped"
+    (message,) = await reporting.house.messages(stopped)
+    assert message.reason == "suppressed"
+    await write_back(reporting, number, "Start", forge=True)
+    assert await reporting.house.result(await send(reporting, "twilio", phone=number)) == "skipped"
+    await write_back(reporting, number, "Start", advanced=True)
+    assert await reporting.house.result(await send(reporting, "twilio", phone=number)) == "done"
+
+
+async def test_twilios_word_that_a_recipient_opted_out_is_believed(reporting: Reporting):
+    number = "+15005550004"
+    first = await send(reporting, "twilio", phone=number)
+    assert await reporting.house.result(first) == "failed"
+    (message,) = await reporting.house.messages(first)
+    assert message.reason == "twilio_21610"
+    async with reporting.house.sessions() as session:
+        statement = select(Suppression).where(Suppression.address_ref == message.address_ref)
+        (suppression,) = (await session.exec(statement)).all()
+    assert (suppression.channel, suppression.scope, suppression.reason) == ("sms", "all", "stopped")
+    assert await reporting.house.result(await send(reporting, "twilio", phone=number)) == "skipped"
+
+
+async def write_back(reporting: Reporting, number: str, body: str, *, forge: bool = False, **more: Any) -> None:
+    written = {"from": number, "body": body, "forge": forge, "url": "https://tidings.example/webhooks/twilio/replies"}
+    answer = await reporting.sandbox.post("/api/replies/twilio", json=written | more)
+    assert answer.json() == {"status": 403 if forge else 200}
+
+
 async def test_a_bounce_suppresses_the_address(reporting: Reporting):
     await reporting.report("sendgrid")
     address = "bounce@example.org"

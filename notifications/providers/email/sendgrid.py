@@ -15,7 +15,7 @@ from notifications.providers.email import sendgrid_receipts
 from notifications.providers.email.addresses import Mailbox, one_line
 from notifications.providers.email.mime import email_content, extra_fields, own_mailbox, read_parties
 from notifications.providers.http import Answer, HttpClient, encode_json
-from notifications.providers.receipts import ForgedError, ReceiptEvent, WebhookRequest
+from notifications.providers.receipts import ForgedError, ReceiptEvent, Reply, WebhookRequest
 from notifications.providers.required import required, required_secret
 from notifications.providers.verdicts import Verdict
 from notifications.settings import SendGridSettings
@@ -100,6 +100,10 @@ class SendGridProvider:
     def parse_receipts(self, request: WebhookRequest) -> list[ReceiptEvent]:
         sendgrid_receipts.verify(self._webhook_key, request)
         return sendgrid_receipts.read(request)
+
+    def parse_replies(self, request: WebhookRequest) -> list[Reply]:
+        del request
+        raise ForgedError("SendGrid hands on no replies")
 
     def answer_challenge(self, query: Mapping[str, str]) -> str:
         del query

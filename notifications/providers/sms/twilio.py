@@ -18,7 +18,7 @@ from notifications.providers.base import (
     UnknownOutcome,
 )
 from notifications.providers.http import Answer, HttpClient
-from notifications.providers.receipts import ForgedError, ReceiptEvent, WebhookRequest
+from notifications.providers.receipts import ForgedError, ReceiptEvent, Reply, WebhookRequest
 from notifications.providers.required import required, required_secret
 from notifications.providers.sms import twilio_receipts
 from notifications.settings import SettingsError, TwilioSettings
@@ -37,7 +37,7 @@ CODES = {
     21605: verdicts.message("the text is too long"),
     21606: verdicts.config("the sender is not the account's or cannot send SMS"),
     21608: verdicts.config("a trial account sends only to numbers that it has verified"),
-    21610: verdicts.recipient("the recipient opted out of this sender with STOP"),
+    21610: verdicts.opted_out("the recipient opted out of this sender with STOP"),
     21611: verdicts.transient("the sender's queue is full", retry_after=timedelta(minutes=5)),
     21612: verdicts.config("this sender cannot reach that country or carrier"),
     21614: verdicts.recipient("not a mobile number", disable=True),
@@ -105,6 +105,9 @@ class TwilioProvider:
             urls.append(f"{self._callback.partition('?')[0]}?{request.url.partition('?')[2]}")
         fields = twilio_receipts.verify(self._auth_token, request, urls)
         return twilio_receipts.read(request, fields, CODES)
+
+    def parse_replies(self, request: WebhookRequest) -> list[Reply]:
+        return twilio_receipts.read_reply(request, twilio_receipts.verify(self._auth_token, request, [request.url]))
 
     def answer_challenge(self, query: Mapping[str, str]) -> str:
         del query

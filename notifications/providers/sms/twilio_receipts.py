@@ -1,4 +1,4 @@
-"""Twilio's status callbacks: https://www.twilio.com/docs/messaging/guides/track-outbound-message-status
+"""Twilio's status callbacks and incoming messages: https://www.twilio.com/docs/messaging/guides/track-outbound-message-status
 
 Signed by https://www.twilio.com/docs/usage/security#validating-requests. No time is signed, so a repeat cannot be told
 from the first: it is recognised by its receipt id, and the ranks of statuses make it change nothing.
@@ -7,12 +7,14 @@ from the first: it is recognised by its receipt id, and the ranks of statuses ma
 import base64
 import hashlib
 import hmac
+import re
 from collections.abc import Iterable, Mapping
 from urllib.parse import parse_qsl, urlsplit
 
 from notifications.providers.receipts import (
     ForgedError,
     ReceiptEvent,
+    Reply,
     SuppressReason,
     UnreadableError,
     UnsignedError,
@@ -21,7 +23,7 @@ from notifications.providers.receipts import (
     read_id,
 )
 from notifications.providers.verdicts import Verdict
-from notifications.statuses import MessageStatus
+from notifications.statuses import Channel, MessageStatus
 
 SIGNATURE_HEADER = "x-twilio-signature"
 
@@ -38,6 +40,10 @@ STATUSES = {
 _NEGATIVE = {MessageStatus.BOUNCED, MessageStatus.FAILED}
 _DEFAULT_PORTS = {"https": 443, "http": 80}
 _MAX_FIELDS = 200
+_STOP = frozenset({"STOP", "STOPALL", "UNSUBSCRIBE", "CANCEL", "END", "QUIT", "REVOKE", "OPTOUT"})
+_START = frozenset({"START", "YES", "UNSTOP"})
+_AROUND_A_WORD = " \t\r\n.,!?'\""
+_E164 = re.compile(r"\+[1-9][0-9]{6,14}")
 
 Fields = list[tuple[str, str]]
 
@@ -82,7 +88,6 @@ def read(request: WebhookRequest, fields: Fields, codes: Mapping[int, Verdict]) 
     text = form.get("ErrorCode", "")
     code = int(text) if text.isascii() and text.isdecimal() and len(text) < 10 else None  # noqa: PLR2004 - digits
     verdict = codes.get(code) if code is not None else None
-    is_dead = status in _NEGATIVE and verdict is not None and verdict.disable_address
     return [
         ReceiptEvent(
             provider="twilio",
@@ -92,8 +97,37 @@ def read(request: WebhookRequest, fields: Fields, codes: Mapping[int, Verdict]) 
             status=status,
             occurred_at=request.received_at,
             reason=f"twilio_{code or word}" if status in _NEGATIVE else None,
-            suppress=SuppressReason.HARD_BOUNCE if is_dead else None,
+            suppress=_suppression(verdict) if status in _NEGATIVE else None,
             details={"status": word} | ({"code": code} if code is not None else {}),
+        )
+    ]
+
+
+def _suppression(verdict: Verdict | None) -> SuppressReason | None:
+    if verdict is not None and verdict.opted_out:
+        return SuppressReason.STOPPED
+    return SuppressReason.HARD_BOUNCE if verdict is not None and verdict.disable_address else None
+
+
+def read_reply(request: WebhookRequest, fields: Fields) -> list[Reply]:
+    """The STOP or START that an incoming SMS is, if it is one.
+
+    With Advanced Opt-Out Twilio says so itself (`OptOutType`); else the whole text is one of its keywords:
+    https://help.twilio.com/articles/223134027
+    """
+    form = dict(fields)
+    sid, sender = read_id(form.get("MessageSid")), form.get("From", "")
+    word = form.get("OptOutType") or form.get("Body", "").strip(_AROUND_A_WORD).upper()
+    if sid is None or not _E164.fullmatch(sender) or word not in _STOP | _START:
+        return []
+    return [
+        Reply(
+            provider="twilio",
+            receipt_id=f"{sid}:reply",
+            channel=Channel.SMS,
+            address=sender,
+            stops=word in _STOP,
+            received_at=request.received_at,
         )
     ]
 

@@ -19,7 +19,7 @@ from notifications.providers.base import (
     WhatsAppContent,
 )
 from notifications.providers.http import Answer, HttpClient, encode_json
-from notifications.providers.receipts import NotConfiguredError, ReceiptEvent, WebhookRequest
+from notifications.providers.receipts import ForgedError, NotConfiguredError, ReceiptEvent, Reply, WebhookRequest
 from notifications.providers.required import required, required_secret
 from notifications.providers.verdicts import Verdict
 from notifications.providers.whatsapp import meta_receipts
@@ -109,6 +109,10 @@ class MetaProvider:
     def parse_receipts(self, request: WebhookRequest) -> list[ReceiptEvent]:
         meta_receipts.verify(_given(self._app_secret, "TIDINGS_META__APP_SECRET"), request)
         return meta_receipts.read(request, CODES)
+
+    def parse_replies(self, request: WebhookRequest) -> list[Reply]:
+        del request
+        raise ForgedError("Meta's replies come with its receipts, and none of them is STOP or START")
 
     def answer_challenge(self, query: Mapping[str, str]) -> str:
         return meta_receipts.challenge(_given(self._verify_token, "TIDINGS_META__VERIFY_TOKEN"), query)

@@ -135,3 +135,16 @@ async def test_the_account_answers_a_check(client) -> None:
 )
 def test_segments_are_counted_as_in_the_standard(text, segments) -> None:
     assert count_segments(text) == segments
+
+
+async def test_who_wrote_stop_is_refused_until_start(client) -> None:
+    written = {"from": "+4915112345678", "url": "http://127.0.0.1:9/replies"}  # nobody listens there
+    for body, status in (("Stop", 400), ("Start", 201)):
+        answer = await client.post("/api/replies/twilio", json=written | {"body": body})
+        assert answer.json() == {"status": None}
+        assert (await _send(client)).status_code == status
+
+
+async def test_a_reply_needs_a_webhook_and_a_number(client) -> None:
+    for written in ({"from": "+4915112345678", "body": "STOP"}, {"from": "me", "body": "STOP"}):
+        assert (await client.post("/api/replies/twilio", json=written)).status_code == 422

@@ -19,7 +19,7 @@ from notifications.providers.receipts import (
 from notifications.providers.sms.twilio import TwilioProvider
 from notifications.providers.sms.twilio_receipts import sign, verify
 from notifications.settings import TwilioSettings
-from notifications.statuses import MessageStatus
+from notifications.statuses import Channel, MessageStatus
 
 TOKEN = "12345"
 URL = "https://mycompany.com/myapp.php?foo=1&bar=2"
@@ -142,8 +142,16 @@ async def test_what_says_nothing_new_is_left_out(provider, word):
     assert provider.parse_receipts(callback(word)) == []
 
 
-@pytest.mark.parametrize(("code", "suppress"), [("30005", SuppressReason.HARD_BOUNCE), ("30003", None), ("x", None)])
-async def test_a_dead_number_is_suppressed(provider, code, suppress):
+@pytest.mark.parametrize(
+    ("code", "suppress"),
+    [
+        ("30005", SuppressReason.HARD_BOUNCE),
+        ("21610", SuppressReason.STOPPED),
+        ("30003", None),
+        ("x", None),
+    ],
+)
+async def test_a_number_that_is_dead_or_opted_out_is_suppressed(provider, code, suppress):
     (receipt,) = provider.parse_receipts(callback("undelivered", ErrorCode=code))
     assert receipt.suppress == suppress
 
@@ -158,3 +166,48 @@ async def test_behind_a_proxy_the_callback_url_of_the_settings_is_what_was_signe
     (receipt,) = provider.parse_receipts(replace(signed, url=seen))
     assert receipt.correlation == Correlation(ORIGIN, 1, 1)
     await provider.close()
+
+
+def reply(body: str = "", sender: str = "+4915112345678", **fields: str) -> WebhookRequest:
+    url = "https://tidings.example/webhooks/twilio/replies"
+    pairs = list({"MessageSid": "SM" + "0a" * 16, "From": sender, "Body": body, **fields}.items())
+    return request(url, pairs, sign(TOKEN, url, pairs))
+
+
+@pytest.mark.parametrize(
+    ("given", "stops"),
+    [
+        (reply("STOP"), True),
+        (reply(" stop. "), True),
+        (reply("Unsubscribe!"), True),
+        (reply("start"), False),
+        (reply("YES"), False),
+        (reply("Arret", OptOutType="STOP"), True),
+        (reply("stop", OptOutType="START"), False),
+    ],
+)
+async def test_stop_and_start_are_understood(provider, given, stops):
+    (found,) = provider.parse_replies(given)
+    assert (found.stops, found.address, found.channel) == (stops, "+4915112345678", Channel.SMS)
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        reply("please stop"),
+        reply("thank you"),
+        reply("INFO", OptOutType="HELP"),
+        reply("STOP", sender="whatsapp:+4915112345678"),
+        reply("STOP", sender="ACME"),
+        reply("STOP", MessageSid=""),
+    ],
+)
+async def test_everything_else_that_is_written_back_is_left_out(provider, given):
+    assert provider.parse_replies(given) == []
+
+
+async def test_a_forged_stop_is_not_believed(provider):
+    with pytest.raises(ForgedError):
+        provider.parse_replies(replace(reply("STOP"), headers={"x-twilio-signature": "AAAA"}))
+    with pytest.raises(UnsignedError):
+        provider.parse_replies(replace(reply("STOP"), headers={}))
