@@ -58,6 +58,8 @@ class ReconciliationActivities:
         self._progress = progress
         self._public_url = public_url
         self._slots = asyncio.Semaphore(_CONCURRENT)
+        for kind in ("completed", "unpublished"):
+            metrics.UNMENDED.labels(kind)  # from 0 on, so that the first one is seen as an increase
 
     @activity.defn
     async def reconcile_never_started(self) -> Repairs:
@@ -150,25 +152,30 @@ class ReconciliationActivities:
         return mended
 
     async def _start(self, wanted: PendingStart, kind: str) -> str:
-        """`started` now; else `completed` or `running`."""
+        """`started` now; else `completed` or `running`. Most run, and to look costs Temporal less than to try."""
         async with self._slots:
+            status = await self._status(wanted.id)
+            if status is WorkflowExecutionStatus.COMPLETED:
+                return "completed"
+            if status is WorkflowExecutionStatus.RUNNING:
+                return "running"
             try:
                 run = await start_notification(self._client, wanted, public_url=self._public_url, again=True)
             except WorkflowAlreadyStartedError:
-                return await self._state(wanted.id)
+                return "running"  # somebody was faster
         metrics.REPAIRS.labels(kind).inc()
         log.warning("reconciliation.started", kind=kind, notification_id=str(wanted.id), run_id=run)
         return "started"
 
-    async def _state(self, notification_id: UUID) -> str:
+    async def _status(self, notification_id: UUID) -> WorkflowExecutionStatus | None:
+        """None: Temporal knows no workflow of it."""
         handle = self._client.get_workflow_handle(notification_workflow_id(notification_id))
         try:
-            status = (await handle.describe(rpc_timeout=_RPC_TIMEOUT)).status
+            return (await handle.describe(rpc_timeout=_RPC_TIMEOUT)).status
         except RPCError as error:
             if error.status is not RPCStatusCode.NOT_FOUND:
                 raise
-            return "running"  # deleted this moment: the next look starts it
-        return "completed" if status is WorkflowExecutionStatus.COMPLETED else "running"
+            return None
 
     async def _settle(self, ids: Sequence[UUID]) -> int:
         """Workflows that have completed, while the ledger says that their notification has not ended.
