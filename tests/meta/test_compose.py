@@ -252,7 +252,9 @@ def test_prometheus_looks_at_every_process_and_the_dashboard_at_metrics_that_exi
     }
     assert looked_at == {"api", "bridge", *WORKERS}
     dashboard = (ROOT / "deploy/grafana/dashboards/tidings.json").read_text(encoding="utf-8")
-    shown = set(re.findall(r"tidings_\w+?(?=_bucket|\b)", " ".join(_expressions(json.loads(dashboard)))))
+    alerts = (ROOT / "deploy/prometheus/alerts.yml").read_text(encoding="utf-8")
+    asked = [*_expressions(json.loads(dashboard)), *(rule["expr"] for rule in _alerts(alerts))]
+    shown = set(re.findall(r"tidings_\w+?(?=_bucket|\b)", " ".join(asked)))
     source = "".join(
         file.read_text(encoding="utf-8")
         for package in ("notifications", "activities", "bridge", "api", "worker")
@@ -264,6 +266,17 @@ def test_prometheus_looks_at_every_process_and_the_dashboard_at_metrics_that_exi
 def _expressions(dashboard: dict[str, Any]) -> Iterator[str]:
     for panel in dashboard["panels"]:
         yield from (target["expr"] for target in panel["targets"])
+
+
+def _alerts(text: str) -> Iterator[dict[str, Any]]:
+    for group in yaml.safe_load(text)["groups"]:
+        yield from group["rules"]
+
+
+def test_every_alert_is_explained():
+    alerts = (ROOT / "deploy/prometheus/alerts.yml").read_text(encoding="utf-8")
+    explained = (ROOT / "docs/how-to/observe.md").read_text(encoding="utf-8")
+    assert [rule["alert"] for rule in _alerts(alerts) if f"`{rule['alert']}`" not in explained] == []
 
 
 def test_the_deployment_notes_name_every_variable_that_has_to_be_set():
