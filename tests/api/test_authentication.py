@@ -16,6 +16,7 @@ _PUBLIC = {
     "/metrics",
     "/docs",
     "/openapi.json",
+    "/webhooks/{provider}/replies",
     "/webhooks/{provider}",  # guarded by the vendor's signature instead (test_webhooks.py)
 }
 
