@@ -2,10 +2,12 @@
 # Words for the command itself go into ARGS: make test ARGS="tests/bridge -x", make demo ARGS=--once
 
 .DEFAULT_GOAL := help
-.PHONY: demo dev test lint types fmt bench lock environment hooks help
+.PHONY: demo dev test chaos chaos-selftest lint types fmt bench lock environment hooks help
 
 PYTHON := .venv/bin/python
 ARGS :=
+SEEDS := 1
+FAULT := *
 COMPILE := $(PYTHON) .ci/run_uv.py pip compile pyproject.toml --quiet --universal --generate-hashes --no-header --no-annotate $(ARGS)
 
 demo: environment ## Start everything, send example events, show what arrives
@@ -16,6 +18,12 @@ dev: environment ## Start everything and keep it running
 
 test: environment ## Run the tests (real servers; up to 10 minutes)
 	@exec $(PYTHON) -m pytest $(ARGS)
+
+chaos: environment ## Strike real processes under load and account for every event: make chaos SEEDS=3 FAULT='worker-*'
+	@exec $(PYTHON) -m tests.chaos --seeds $(SEEDS) --fault '$(FAULT)' $(ARGS)
+
+chaos-selftest: environment ## Take each safeguard out and see that the harness notices
+	@exec $(PYTHON) -m tests.chaos.selftest $(ARGS)
 
 lint: environment ## Check format, rules and layers
 	$(PYTHON) -m ruff format --check .
@@ -49,4 +57,4 @@ environment: ## Make .venv, or bring it up to date
 	@sh .ci/environment.sh
 
 help: ## Show this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile

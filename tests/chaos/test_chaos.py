@@ -1,0 +1,25 @@
+"""A short selection of the harness; `make chaos` plays everything."""
+
+from collections.abc import AsyncIterator
+
+import pytest
+
+from tests.chaos.faults import FAULTS
+from tests.chaos.run import play
+from tests.chaos.world import World, running_world
+
+SELECTION = ("worker-term", "bridge-stalled-kill", "temporal-kill", "vendor-reset-accepted")
+SEED = 7
+
+
+@pytest.fixture(scope="module")
+async def world() -> AsyncIterator[World]:
+    async with running_world() as running:
+        yield running
+
+
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("name", SELECTION)
+async def test_nothing_is_lost_and_nothing_comes_silently_twice(world: World, name: str):
+    (fault,) = (fault for fault in FAULTS if fault.name == name)
+    assert (await play(world, fault, SEED)).account.wrong == []
