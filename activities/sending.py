@@ -34,6 +34,7 @@ CLAIM_PATIENCE = timedelta(seconds=3)  # for an answer of Postgres that was lost
 CALL_SECONDS = 20.0  # the one total deadline of a call
 DEADLINE_GRACE_SECONDS = 1.0  # then a provider that overruns its deadline is cut off
 RECORD_SECONDS = 5.0
+TELL_PATIENCE = timedelta(seconds=2)
 MIN_CALL_SECONDS = 8.0  # with less left, another provider has to wait for the next try
 TRIES_BEFORE_RETRYING = 3  # failed tries of a round before the workflow says `retrying`
 
@@ -261,7 +262,7 @@ class SendingActivities:
             return
         try:
             handle = self._client.get_workflow_handle(info.workflow_id, run_id=info.workflow_run_id)
-            await handle.signal("delivery_retrying")
+            await handle.signal("delivery_retrying", rpc_timeout=TELL_PATIENCE)
         except Exception as error:  # noqa: BLE001 - a hint for operators must not cost a delivery
             log.warning("delivery.workflow_not_told", error=type(error).__name__)
 

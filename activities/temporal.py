@@ -5,6 +5,7 @@ from temporalio.common import SearchAttributeKey
 from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.envconfig import ClientConfig
 from temporalio.runtime import Runtime
+from temporalio.service import RetryConfig
 
 from notifications.statuses import Channel, NotificationType
 
@@ -51,8 +52,12 @@ def resend_workflow_id(notification_id: object, seq: int, round_number: int) -> 
     return f"{notification_workflow_id(notification_id)}-resend-{seq}-{round_number}"
 
 
-async def connect(*, runtime: Runtime | None = None, lazy: bool = False) -> Client:
+async def connect(
+    *, runtime: Runtime | None = None, lazy: bool = False, retry_config: RetryConfig | None = None
+) -> Client:
     """Connect as the SDK's environment configuration says (`TEMPORAL_ADDRESS`, `TEMPORAL_NAMESPACE`, TLS, API key).
+
+    `retry_config` None: the SDK's, which gives a call up after 10 s.
 
     Raises:
         RuntimeError: the server does not answer.
@@ -65,4 +70,5 @@ async def connect(*, runtime: Runtime | None = None, lazy: bool = False) -> Clie
         data_converter=pydantic_data_converter,
         runtime=runtime,
         lazy=lazy,
+        retry_config=retry_config,
     )
