@@ -3,9 +3,9 @@
 import asyncio
 import os
 import signal
-from collections.abc import AsyncIterator, Coroutine, Sequence
+from collections.abc import AsyncIterator, Coroutine, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,7 @@ from devstack.applications import Application, ApplicationSpec, applications
 from devstack.data import Data, open_data
 from devstack.links import links_table, timings_table
 from devstack.logs import Logs
-from devstack.ports import choose_ports
+from devstack.ports import DEFAULT_PORTS, choose_ports
 from devstack.processes import GuardedProcess, Spawner, StackError
 from devstack.servers import Servers
 from devstack.state import STATE, Endpoints, forget, hold_lock, write_endpoints, write_variables
@@ -34,10 +34,14 @@ class StackInterruptedError(Exception):
 
 @dataclass(frozen=True, kw_only=True)
 class StackOptions:
-    """`quiet` processes write to `.tidings/logs/` only; `persist` keeps the servers' data in `.tidings/data/`."""
+    """`quiet` processes write to `.tidings/logs/` only; `persist` keeps the servers' data in `.tidings/data/`.
+
+    `ports` are where things listen unless something else does.
+    """
 
     state: Path = STATE
     persist: bool = False
+    ports: Mapping[str, int] = field(default_factory=lambda: dict(DEFAULT_PORTS))
     timings: bool = False
     quiet: Sequence[str] = SERVER_NAMES
 
@@ -65,7 +69,7 @@ class Stack:
         self._logs = Logs(console, options.state / "logs", quiet=options.quiet)
         self.spawner = Spawner(self._logs.write, keep_open=data.locks)
         self.timings: list[Timing] = []
-        self._ports, notes = choose_ports()
+        self._ports, notes = choose_ports(options.ports)
         self.servers = Servers(
             self._ports,
             self.spawner,

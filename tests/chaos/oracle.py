@@ -16,6 +16,7 @@ from uuid import UUID
 
 import psycopg
 from temporalio.client import WorkflowExecutionStatus
+from temporalio.service import RPCError, RPCStatusCode
 
 from activities.temporal import notification_workflow_id
 from notifications.ids import message_id
@@ -85,6 +86,13 @@ async def last_of(world: World, events: Collection[UUID]) -> str:
     return str(rows[0]["id"]) if rows else "none"
 
 
+async def keep_history(world: World, event: str) -> None:
+    """The history of its workflow, beside the logs."""
+    with contextlib.suppress(RPCError):
+        history = await world.temporal.get_workflow_handle(f"notification-{event}").fetch_history()
+        await asyncio.to_thread(world.keep, f"{event}.json", history.to_json())
+
+
 async def settle_accounts(world: World, load: Load, fault: tuple[datetime, datetime], began: datetime) -> Account:
     """The account of a run whose events have settled. `fault` says from when to when."""
     rows = await world.rows(_MESSAGES, load.source)
@@ -145,9 +153,16 @@ async def _judge_events(world: World, account: Account, load: Load) -> None:
 async def _workflow_state(world: World, event: UUID) -> WorkflowExecutionStatus | None:
     """The notification ends in the ledger a moment before its workflow does."""
     handle = world.temporal.get_workflow_handle(notification_workflow_id(event))
-    async with asyncio.timeout(30):
-        while (state := (await handle.describe()).status) is WorkflowExecutionStatus.RUNNING:
-            await asyncio.sleep(_POLL_SECONDS)
+    try:
+        async with asyncio.timeout(30):
+            while (state := (await handle.describe()).status) is WorkflowExecutionStatus.RUNNING:
+                await asyncio.sleep(_POLL_SECONDS)
+    except RPCError as error:
+        if error.status is not RPCStatusCode.NOT_FOUND:
+            raise
+        return None
+    except TimeoutError:
+        return WorkflowExecutionStatus.RUNNING
     return state
 
 

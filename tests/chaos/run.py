@@ -8,7 +8,7 @@ from typing import Any
 
 from tests.chaos.faults import Fault
 from tests.chaos.load import flowing
-from tests.chaos.oracle import Account, last_of, settle_accounts, until_settled
+from tests.chaos.oracle import Account, keep_history, last_of, settle_accounts, until_settled
 from tests.chaos.world import World
 
 _PATIENCE = timedelta(minutes=3)
@@ -56,7 +56,7 @@ async def play(world: World, fault: Fault, seed: int) -> Row:
     recovered = await recovery
     settled = await until_settled(world, load.accepted.keys(), within=_PATIENCE)
     account = await settle_accounts(world, load, (struck, back), began)
-    return Row(
+    row = Row(
         fault=fault.name,
         seed=seed,
         account=account,
@@ -65,3 +65,6 @@ async def play(world: World, fault: Fault, seed: int) -> Row:
         last=await last_of(world, load.accepted_before(back)),
         seconds=(datetime.now(UTC) - began).total_seconds(),
     )
+    if row.wrong:
+        await keep_history(world, row.last)
+    return row
