@@ -113,11 +113,12 @@ async def last_reconciliation(client: Client) -> tuple[datetime, ReconciliationR
     for found in reversed(schedule.info.recent_actions):
         if not isinstance(found.action, ScheduleActionExecutionStartWorkflow):
             continue
-        run = client.get_workflow_handle_for(
-            ReconciliationWorkflow.run, found.action.workflow_id, run_id=found.action.first_execution_run_id
+        run = client.get_workflow_handle(
+            found.action.workflow_id, run_id=found.action.first_execution_run_id, result_type=ReconciliationResult
         )
         if (await run.describe()).status is WorkflowExecutionStatus.COMPLETED:
-            return found.started_at, await run.result()
+            result: ReconciliationResult = await run.result()
+            return found.started_at, result
     return None
 
 
