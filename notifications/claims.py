@@ -1,12 +1,11 @@
 """A try at a message, and what the ledger lets it do."""
 
-from collections.abc import Mapping
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
+from typing import Any, NamedTuple
 from uuid import UUID
-
-from sqlalchemy import RowMapping
 
 from notifications.statuses import Channel, DuplicatePolicy, MessageStatus, NotificationType
 
@@ -28,11 +27,6 @@ class Try:
     stick: bool = True
     others: tuple[str, ...] = ()
 
-    @property
-    def providers(self) -> str:
-        """All of them in order, as the statement takes them."""
-        return ",".join((self.provider, *self.others))
-
 
 class Verdict(StrEnum):
     """What a claim found."""
@@ -48,14 +42,17 @@ class Verdict(StrEnum):
     ENDED = "ended"  # this claim ended it: `status` and `reason` say how
 
 
-@dataclass(frozen=True, slots=True)
-class Claim:
-    """A row as the claim left it."""
+class Claim(NamedTuple):
+    """A row as the claim left it; a tuple, since one with this many fields is made for every message."""
 
-    origin_id: UUID
-    seq: int
     verdict: Verdict
     status: MessageStatus
+    type: NotificationType
+    channel: Channel
+    duplicates: DuplicatePolicy
+    hold: timedelta  # held: until the next look
+    origin_id: UUID
+    seq: int
     reason: str | None
     stuck_reason: str | None
     round: int
@@ -63,22 +60,18 @@ class Claim:
     failures: int
     due_at: datetime | None
     plan_version: int
-    type: NotificationType
     category: str
-    channel: Channel
     definition: str
     definition_version: int
     recipient_id: str | None
     address: str | None
     device_id: str | None
     locale: str
-    duplicates: DuplicatePolicy
     expires_at: datetime
-    scheduled_at: datetime  # the try's; `release` gives back only what this try holds
     provider: str | None  # claimed: the one to call
+    scheduled_at: datetime  # the try's; `release` gives back only what this try holds
     is_troubled: bool  # claimed: that provider failed lately, so that an answer is worth telling the breaker
     waits_for: str  # held: the provider that takes no messages now
-    hold: timedelta  # held: until the next look
 
     @property
     def held(self) -> tuple[int, datetime, int]:
@@ -86,17 +79,22 @@ class Claim:
         return self.round, self.scheduled_at, self.attempt
 
 
-_PASSING = {Verdict.CLAIMED, Verdict.FINAL, Verdict.OUTDATED, Verdict.SUPERSEDED, Verdict.STUCK, Verdict.NOT_DUE}
-_HOLDS = {Verdict.PROVIDER_PAUSED, Verdict.BREAKER_OPEN}
+_VERDICTS = {str(verdict): verdict for verdict in Verdict}
+_STATUSES = {str(status): status for status in MessageStatus}
+_TYPES = {str(kind): kind for kind in NotificationType}
+_CHANNELS = {str(channel): channel for channel in Channel}
+_POLICIES = {str(policy): policy for policy in DuplicatePolicy}
 
 
-def claim_of(row: RowMapping | Mapping[str, object]) -> Claim:
-    values = dict(row)
-    verdict = values["verdict"]
-    values["verdict"] = Verdict(str(verdict)) if verdict in _PASSING | _HOLDS else Verdict.ENDED
-    values["status"] = MessageStatus(str(values["status"]))
-    values["type"] = NotificationType(str(values["type"]))
-    values["channel"] = Channel(str(values["channel"]))
-    values["duplicates"] = DuplicatePolicy(str(values["duplicates"]))
-    values["hold"] = timedelta(seconds=float(str(values.pop("hold_seconds") or 0)))
-    return Claim(**values)
+def claim_of(row: Sequence[Any]) -> Claim:
+    """From a row of the statement, which has the fields in their order; what it ended has the reason as its verdict."""
+    verdict, status, kind, channel, duplicates, hold, *rest = row
+    return Claim(
+        _VERDICTS.get(verdict, Verdict.ENDED),
+        _STATUSES[status],
+        _TYPES[kind],
+        _CHANNELS[channel],
+        _POLICIES[duplicates],
+        hold or timedelta(),
+        *rest,
+    )

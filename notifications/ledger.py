@@ -4,16 +4,16 @@ The ledger decides, Temporal waits: each method is one transaction, safe to run 
 while a provider is called.
 """
 
-from collections import OrderedDict
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
 
+import orjson
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from notifications.claims import Claim, Try, Verdict, claim_of
-from notifications.database import Sessions, execute, transaction
+from notifications.database import Sessions, execute, execute_prepared, transaction
 from notifications.queries import ledger as sql
 from notifications.queries.claim import CLAIM
 from notifications.statuses import AttemptOutcome, MessageStatus, SkipReason
@@ -74,24 +74,13 @@ class Ledger:
     def __init__(self, sessions: Sessions, *, process: str) -> None:
         self._sessions = sessions
         self._process = process
-        self._given: OrderedDict[tuple[UUID, int], tuple[int, datetime, int]] = OrderedDict()
+        self._given: dict[tuple[int, int], tuple[int, datetime, int]] = {}  # the oldest first
 
     async def claim(self, tries: Sequence[Try]) -> list[Claim]:
         """Claim what may be sent, in key order; checks and skips are made in the same statement."""
-        parameters = {
-            "process": self._process,
-            **_columns(
-                tries,
-                origin_ids="origin_id",
-                seqs="seq",
-                rounds="round",
-                scheduled="scheduled_at",
-                providers="providers",
-                sticks="stick",
-            ),
-        }
-        async with transaction(self._sessions) as session:
-            rows = (await execute(session, CLAIM, parameters)).mappings().all()
+        async with self._sessions() as session:
+            parameters = {"process": self._process, "tries": _json(tries)}
+            rows = await execute_prepared(session, CLAIM, parameters, alone=True)
         return [self._give(claim_of(row)) for row in rows]
 
     def _give(self, claim: Claim) -> Claim:
@@ -101,41 +90,28 @@ class Ledger:
         """
         if claim.verdict is not Verdict.CLAIMED:
             return claim
-        key = (claim.origin_id, claim.seq)
-        if self._given.get(key) == claim.held:
-            return replace(claim, verdict=Verdict.SUPERSEDED)
+        key = (claim.origin_id.int, claim.seq)
+        given = self._given.pop(key, None)
         self._given[key] = claim.held
-        self._given.move_to_end(key)
+        if given == claim.held:
+            return claim._replace(verdict=Verdict.SUPERSEDED)
         if len(self._given) > _REMEMBERED_CLAIMS:
-            self._given.popitem(last=False)
+            del self._given[next(iter(self._given))]
         return claim
 
     async def record(self, results: Sequence[Result]) -> list[Recorded]:
         """Write what the provider answered, or that it did not; a second record of the same attempt changes nothing."""
-        parameters = _columns(
-            results,
-            origin_ids="origin_id",
-            seqs="seq",
-            attempts="attempt",
-            providers="provider",
-            outcomes="outcome",
-            codes="code",
-            details="detail",
-            provider_message_ids="provider_message_id",
-            started="started_at",
-            finished="finished_at",
-            sticks="stick",
-            failovers="failover",
-        )
-        parameters["delays"] = [result.delay.total_seconds() for result in results]
-        async with transaction(self._sessions) as session:
-            rows = (await execute(session, sql.RECORD, parameters)).mappings().all()
-            if await self._end_cancelled(session, {row["origin_id"] for row in rows if row["stuck_reason"]}):
-                rows = (await execute(session, sql.RECORD, parameters)).mappings().all()
-        return [Recorded(**{**row, "status": MessageStatus(row["status"])}) for row in rows]
+        parameters = {"results": _json(results)}
+        accepted = all(result.outcome == AttemptOutcome.ACCEPTED for result in results)
+        async with self._sessions() as session:
+            rows = await execute_prepared(session, sql.RECORD, parameters, alone=accepted)
+            # Nobody is asked what to do with a message whose notification was cancelled during its call.
+            if await self._end_cancelled(session, {row.origin_id for row in rows if row.stuck_reason}):
+                rows = await execute_prepared(session, sql.RECORD, parameters)
+            await session.commit()
+        return [Recorded(origin, seq, MessageStatus(status), *rest) for origin, seq, status, *rest in rows]
 
     async def _end_cancelled(self, session: AsyncSession, stuck: Collection[UUID]) -> bool:
-        """Nobody is asked what to do with a message whose notification was cancelled during its call."""
         if not stuck:
             return False
         seen = await execute(session, sql.SEE_CANCELS, {"ids": list(stuck)})
@@ -151,7 +127,7 @@ class Ledger:
         async with transaction(self._sessions) as session:
             await execute(session, sql.RELEASE, {"process": self._process, **parameters})
         for claim in given:
-            key = (claim.origin_id, claim.seq)
+            key = (claim.origin_id.int, claim.seq)
             if self._given.get(key) == claim.held:
                 del self._given[key]
 
@@ -229,3 +205,8 @@ class Ledger:
 
 def _columns(rows: Sequence[object], **fields: str) -> dict[str, list[object]]:
     return {name: [getattr(row, field) for row in rows] for name, field in fields.items()}
+
+
+def _json(rows: Sequence[object]) -> str:
+    """A list of dataclasses for `json_to_recordset`; durations as seconds."""
+    return orjson.dumps(rows, default=timedelta.total_seconds).decode()

@@ -10,7 +10,36 @@ SELECT origin_id, origin_kind, seq, version, channel, provider, status,
 UNTRIED = """(o.status = 'pending' AND o.attempt = 0 AND o.due_at IS NOT NULL AND o.reason IS NULL
                  OR o.status = 'sending' AND o.attempt = 1)"""
 
+# Rows are found by key, whatever Postgres believes of its tables: `OFFSET 0` keeps it from making a join of such a
+# question and reading a whole table for it (docs/adr/0020). The rows of `t` are in key order, and are locked in it.
+ROW_OF_TRY = """CROSS JOIN LATERAL (
+        SELECT * FROM messages WHERE origin_id = t.origin_id AND seq = t.seq OFFSET 0) m
+    LEFT JOIN LATERAL (
+        SELECT id, cancelled_at, tried_at FROM notifications WHERE id = t.origin_id OFFSET 0) n ON true"""
+# Of the notification; a campaign has nothing to mark.
+TRIED_AT = "CASE WHEN n.id IS NULL THEN now() ELSE n.tried_at END AS tried_at"
+# Marks the notifications of which no message waits for its first try any more.
+TRIED = f"""
+    UPDATE notifications n SET tried_at = now()
+    FROM (SELECT u.id FROM (SELECT DISTINCT origin_id FROM {{rows}}) h
+          CROSS JOIN LATERAL (SELECT id FROM notifications WHERE id = h.origin_id OFFSET 0) u
+          WHERE NOT EXISTS (
+              SELECT FROM messages o WHERE o.origin_id = u.id AND (o.origin_id, o.seq) NOT IN ({{dealt_with}})
+              AND {UNTRIED} OFFSET 0)
+          ORDER BY u.id FOR UPDATE OF u) untried
+    WHERE n.id = untried.id"""
+
 _HOLDS = "'provider_paused', 'breaker_open'"
+_HELD = TRIED.format(
+    rows=f"held JOIN changed USING (origin_id, seq) WHERE tried_at IS NULL AND verdict IN ({_HOLDS})",
+    dealt_with="SELECT origin_id, seq FROM changed WHERE verdict <> 'claimed'",
+)
+
+# The fields of `Claim`, in their order.
+_FIELDS = """{j}.verdict, {m}.status, {m}.type, {m}.channel, {m}.duplicates, {j}.hold, {m}.origin_id, {m}.seq,
+       {m}.reason, {m}.stuck_reason, {m}.round, {m}.attempt, {m}.failures, {m}.due_at, {m}.plan_version, {m}.category,
+       {m}.definition, {m}.definition_version, {m}.recipient_id, {m}.address, {m}.device_id, {m}.locale, {m}.expires_at,
+       {m}.provider, {j}.scheduled_at, {j}.is_troubled, {j}.waits_for"""
 
 # A row in `sending` belongs to the highest try; a pending one to a try of its own round that is not older than the
 # last. A takeover finds a call whose answer is lost: it sends again only where duplicates are allowed, the budget
@@ -20,57 +49,64 @@ _HOLDS = "'provider_paused', 'breaker_open'"
 # every provider moves the budget along; of a pause that nobody looked at, both ends are known, too.
 # An open breaker lets one probe through once its time is over, the next when that one answered or is lost. Its row is
 # locked only then: claims do not wait for each other while all is well.
+# What concerns held rows and probes stands in CTEs of its own, which are empty while all is well, and only `held` is
+# as wide as the table: half of what a claim costs is copying rows from one CTE to the next.
 CLAIM = f"""
-WITH tries AS (
-    SELECT * FROM unnest(CAST(:origin_ids AS uuid[]), CAST(:seqs AS bigint[]), CAST(:rounds AS int[]),
-                         CAST(:scheduled AS timestamptz[]), CAST(:providers AS text[]), CAST(:sticks AS bool[]))
-        AS t (origin_id, seq, try_round, scheduled_at, providers, stick)
-), held AS (
-    SELECT m.*, t.try_round, t.scheduled_at, t.providers, t.stick,
-           EXISTS (SELECT FROM notifications n WHERE n.id = m.origin_id AND n.cancelled_at IS NOT NULL) AS withdrawn,
+WITH held AS (
+    SELECT m.*, t.round AS try_round, t.scheduled_at, t.provider || t.others AS providers, t.stick,
+           n.cancelled_at IS NOT NULL AS withdrawn, {TRIED_AT},
            EXISTS (SELECT FROM suppressions s WHERE s.address_ref = m.address_ref AND s.channel = m.channel
-                   AND (s.scope = 'all' OR s.scope = m.category AND m.consent <> 'required')) AS is_suppressed,
+                   AND (s.scope = 'all' OR s.scope = m.category AND m.consent <> 'required') OFFSET 0) AS is_suppressed,
            CASE m.consent
                WHEN 'required' THEN false
                WHEN 'tidings' THEN NOT EXISTS (
                    SELECT FROM preferences p WHERE p.recipient_id = m.recipient_id AND p.category = m.category
-                   AND p.channel = m.channel AND p.opted_in)
+                   AND p.channel = m.channel AND p.opted_in OFFSET 0)
                ELSE EXISTS (
                    SELECT FROM preferences p WHERE p.recipient_id = m.recipient_id AND p.category = m.category
-                   AND p.channel = m.channel AND NOT p.opted_in)
+                   AND p.channel = m.channel AND NOT p.opted_in OFFSET 0)
            END AS is_opted_out
-    FROM messages m JOIN tries t USING (origin_id, seq)
-    ORDER BY m.origin_id, m.seq
+    FROM (SELECT * FROM json_to_recordset(CAST(%(tries)s AS json)) AS j (
+              origin_id uuid, seq bigint, round int, scheduled_at timestamptz, provider text, others text[], stick bool)
+          ORDER BY origin_id, seq) t
+    {ROW_OF_TRY}
     FOR UPDATE OF m
+), asked AS (
+    SELECT DISTINCT providers, channel FROM held
 ), probes AS (
     SELECT p.provider, p.channel FROM provider_states p
     WHERE p.open_until <= now() AND (p.probe_at IS NULL OR p.probe_at < now() - interval '35 seconds')
-      AND (p.provider, p.channel) IN (
-          SELECT name, h.channel FROM held h CROSS JOIN unnest(string_to_array(h.providers, ',')) AS name)
+      AND EXISTS (SELECT FROM asked a WHERE p.provider = ANY (a.providers) AND p.channel = a.channel)
     FOR UPDATE SKIP LOCKED
-), routed AS (
-    SELECT h.*, r.chosen, r.all_paused, r.waits_for, greatest(r.paused_for, interval '0') AS paused_for,
-           EXISTS (SELECT FROM probes b WHERE b.provider = r.chosen AND b.channel = h.channel) AS is_probe,
-           EXISTS (SELECT FROM provider_states f WHERE f.provider = r.chosen AND f.channel = h.channel
+), routes AS MATERIALIZED (
+    SELECT a.*, r.*,
+           EXISTS (SELECT FROM probes b WHERE b.provider = r.chosen AND b.channel = a.channel) AS is_probe,
+           EXISTS (SELECT FROM provider_states f WHERE f.provider = r.chosen AND f.channel = a.channel
                    AND f.failures > 0) AS is_troubled
-    FROM held h CROSS JOIN LATERAL (
+    FROM asked a CROSS JOIN LATERAL (
         SELECT (array_agg(c.name ORDER BY c.place) FILTER (WHERE c.takes_messages))[1] AS chosen,
                (array_agg(c.name ORDER BY c.paused, c.place))[1] AS waits_for,
                bool_and(c.paused) AS all_paused,
-               CASE WHEN bool_and(c.paused_at IS NOT NULL)
-                   THEN min(coalesce(c.resumed_at, now())) - greatest(max(c.paused_at), h.updated_at) END AS paused_for
+               CASE WHEN bool_and(c.paused_at IS NOT NULL) THEN max(c.paused_at) END AS pause_began,
+               min(coalesce(c.resumed_at, now())) AS pause_ended
         FROM (SELECT o.name, o.place, p.paused_at, p.resumed_at, s.paused,
                      NOT s.paused AND (p.open_until IS NULL OR b.provider IS NOT NULL) AS takes_messages
-              FROM unnest(string_to_array(h.providers, ',')) WITH ORDINALITY AS o (name, place)
-              LEFT JOIN provider_states p ON p.provider = o.name AND p.channel = h.channel
-              LEFT JOIN probes b ON b.provider = o.name AND b.channel = h.channel
+              FROM unnest(a.providers) WITH ORDINALITY AS o (name, place)
+              LEFT JOIN provider_states p ON p.provider = o.name AND p.channel = a.channel
+              LEFT JOIN probes b ON b.provider = o.name AND b.channel = a.channel
               CROSS JOIN LATERAL (SELECT p.paused_at IS NOT NULL AND p.resumed_at IS NULL AS paused) s) c
     ) r
+), routed AS (
+    SELECT h.*, r.chosen, r.waits_for, r.all_paused, r.is_probe, r.is_troubled,
+           CASE WHEN r.pause_began IS NULL THEN interval '0'
+                ELSE greatest(r.pause_ended - greatest(r.pause_began, h.updated_at), interval '0') END AS paused_for
+    FROM held h JOIN routes r USING (providers, channel)
 ), seen AS (
-    SELECT *, CASE
+    SELECT origin_id, seq, channel, scheduled_at, expires_at, budget_since, retry_for, paused_for, chosen, waits_for,
+           is_probe, is_troubled, status, status = 'sending' AND scheduled_at <> try_scheduled_at AS is_takeover, CASE
         WHEN status NOT IN ('pending', 'sending') THEN 'final'
         WHEN try_round < round THEN 'outdated'
-        WHEN status = 'sending' AND scheduled_at = try_scheduled_at AND claimed_by = :process THEN 'claimed'
+        WHEN status = 'sending' AND scheduled_at = try_scheduled_at AND claimed_by = %(process)s THEN 'claimed'
         WHEN status = 'sending' AND scheduled_at <= try_scheduled_at THEN 'superseded'
         WHEN status = 'pending' AND scheduled_at < try_scheduled_at THEN 'superseded'
         WHEN stuck_reason IS NOT NULL THEN 'stuck'
@@ -90,11 +126,13 @@ WITH tries AS (
         ELSE 'claimed'
     END AS found
     FROM routed
+), probing AS (
+    SELECT DISTINCT ON (chosen, channel) origin_id, seq FROM seen WHERE found = 'claimed' AND is_probe
+    ORDER BY chosen, channel, origin_id, seq
 ), judged AS (
-    SELECT *, CASE WHEN found = 'claimed' AND is_probe
-                        AND row_number() OVER (PARTITION BY found, chosen, channel ORDER BY origin_id, seq) > 1
-                   THEN 'breaker_open' ELSE found END AS verdict
-    FROM seen
+    SELECT s.*, CASE WHEN found = 'claimed' AND is_probe AND (origin_id, seq) NOT IN (SELECT * FROM probing)
+                     THEN 'breaker_open' ELSE found END AS verdict
+    FROM seen s
 ), looks AS (
     UPDATE provider_states p SET
         next_look_at = CASE WHEN w.waiting = 0 THEN p.next_look_at ELSE least(
@@ -106,16 +144,21 @@ WITH tries AS (
           GROUP BY name, channel) w
     WHERE p.provider = w.name AND p.channel = w.channel
     RETURNING p.provider, p.channel, p.next_look_at AS last
-), timed AS (
-    SELECT j.*, least(greatest(l.last - now() - interval '50 milliseconds' * (row_number() OVER (
-                          PARTITION BY j.waits_for, j.channel, j.verdict IN ({_HOLDS}) ORDER BY j.seq) - 1),
-                      interval '5 seconds') * (0.9 + 0.2 * random()), interval '5 minutes',
-                      greatest((j.expires_at - now()) / 2, interval '5 seconds'),
-                      CASE WHEN verdict = 'breaker_open' THEN greatest(interval '1 second',
-                          coalesce(j.budget_since + j.paused_for - now(), interval '0') + j.retry_for
-                          + interval '100 milliseconds') END) AS hold,
-           j.status = 'sending' AND j.scheduled_at <> j.try_scheduled_at AS is_takeover
+), waiting AS (
+    SELECT j.origin_id, j.seq,
+           least(greatest(l.last - now() - interval '50 milliseconds' * (row_number() OVER (
+                              PARTITION BY j.waits_for, j.channel ORDER BY j.seq) - 1),
+                          interval '5 seconds') * (0.9 + 0.2 * random()), interval '5 minutes',
+                 greatest((j.expires_at - now()) / 2, interval '5 seconds'),
+                 CASE WHEN verdict = 'breaker_open' THEN greatest(interval '1 second',
+                     coalesce(j.budget_since + j.paused_for - now(), interval '0') + j.retry_for
+                     + interval '100 milliseconds') END) AS hold
     FROM judged j LEFT JOIN looks l ON l.provider = j.waits_for AND l.channel = j.channel
+    WHERE verdict IN ({_HOLDS})
+), timed AS (
+    SELECT j.origin_id, j.seq, j.status, j.verdict, j.is_takeover, j.scheduled_at, j.paused_for, j.chosen, j.waits_for,
+           j.is_troubled, w.hold
+    FROM judged j LEFT JOIN waiting w USING (origin_id, seq)
 ), changed AS (
     UPDATE messages m SET
         status = CASE verdict
@@ -137,7 +180,7 @@ WITH tries AS (
         budget_since = CASE WHEN verdict = 'breaker_open' OR verdict IN ('claimed', {_HOLDS}) AND is_takeover
             THEN coalesce(m.budget_since + paused_for, now()) ELSE m.budget_since + paused_for END,
         try_scheduled_at = CASE WHEN verdict IN ('claimed', {_HOLDS}) THEN j.scheduled_at ELSE m.try_scheduled_at END,
-        claimed_by = CASE WHEN verdict = 'claimed' THEN :process END,
+        claimed_by = CASE WHEN verdict = 'claimed' THEN %(process)s END,
         claimed_at = CASE WHEN verdict = 'claimed' THEN now() ELSE m.claimed_at END,
         due_at = CASE verdict WHEN 'not_due' THEN m.not_before WHEN 'claimed' THEN coalesce(m.due_at, now())
             WHEN 'provider_paused' THEN now() + j.hold WHEN 'breaker_open' THEN now() + j.hold END,
@@ -148,27 +191,15 @@ WITH tries AS (
     FROM timed j
     WHERE m.origin_id = j.origin_id AND m.seq = j.seq
       AND verdict NOT IN ('final', 'outdated', 'superseded', 'stuck')
-    RETURNING m.*, j.verdict
+    RETURNING m.origin_kind, m.version, {_FIELDS.format(m="m", j="j")}
 ), told AS ({OUTBOX} FROM changed WHERE verdict NOT IN ('claimed', 'not_due', {_HOLDS})
-), tried AS (
-    UPDATE notifications n SET tried_at = now()
-    WHERE n.id IN (
-        SELECT u.id FROM notifications u
-        WHERE u.id IN (SELECT origin_id FROM changed WHERE verdict IN ({_HOLDS})) AND u.tried_at IS NULL
-          AND NOT EXISTS (
-            SELECT FROM messages o WHERE o.origin_id = u.id
-            AND NOT EXISTS (SELECT FROM changed c WHERE c.origin_id = o.origin_id AND c.seq = o.seq
-                            AND c.verdict <> 'claimed')
-            AND {UNTRIED})
-        ORDER BY u.id FOR UPDATE)
+), tried AS ({_HELD}
 )
-SELECT j.origin_id, j.seq, j.verdict, coalesce(c.status, j.status) AS status, coalesce(c.reason, j.reason) AS reason,
-       CASE WHEN c.origin_id IS NULL THEN j.stuck_reason ELSE c.stuck_reason END AS stuck_reason,
-       j.round, coalesce(c.attempt, j.attempt) AS attempt, coalesce(c.failures, j.failures) AS failures,
-       coalesce(c.due_at, j.due_at) AS due_at, j.plan_version, j.type, j.category, j.channel, j.definition,
-       j.definition_version, j.recipient_id, j.address, j.device_id, j.locale, j.duplicates, j.expires_at,
-       j.scheduled_at, coalesce(c.provider, j.provider) AS provider, j.waits_for,
-       j.is_troubled, extract(epoch FROM j.hold)::float8 AS hold_seconds
-FROM timed j LEFT JOIN changed c USING (origin_id, seq)
-ORDER BY j.origin_id, j.seq
+SELECT {_FIELDS.format(m="c", j="c")}
+FROM changed c
+UNION ALL
+SELECT {_FIELDS.format(m="h", j="j")}
+FROM timed j JOIN held h USING (origin_id, seq)
+WHERE j.verdict IN ('final', 'outdated', 'superseded', 'stuck')
+ORDER BY origin_id, seq
 """

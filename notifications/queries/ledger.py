@@ -1,10 +1,10 @@
-"""The ledger's SQL. Each statement takes parallel arrays, one element a row, and locks rows in key order.
+"""The ledger's SQL. Each statement takes a list of rows, and locks them in key order.
 
 Every statement that changes a status inserts the outcome into the outbox itself, so that neither is ever without the
 other. A row is read under its lock in the CTE that decides: a value from the statement's snapshot could be stale.
 """
 
-from notifications.queries.claim import OUTBOX, UNTRIED
+from notifications.queries.claim import OUTBOX, ROW_OF_TRY, TRIED, TRIED_AT
 from notifications.statuses import RANKS, MessageStatus
 
 _RANK = "CASE {0} " + " ".join(f"WHEN '{status}' THEN {rank}" for status, rank in RANKS.items()) + " END"
@@ -13,34 +13,29 @@ _RANK = "CASE {0} " + " ".join(f"WHEN '{status}' THEN {rank}" for status, rank i
 # errors and lost answers use up the round's budget; spent, or with a wait beyond 15 min or expiry, the message is
 # stuck, or failed where a fallback has another channel left. What was cancelled during its call waits for nobody.
 RECORD = f"""
-WITH results AS (
-    SELECT * FROM unnest(CAST(:origin_ids AS uuid[]), CAST(:seqs AS bigint[]), CAST(:attempts AS int[]),
-                         CAST(:providers AS text[]), CAST(:outcomes AS text[]), CAST(:codes AS text[]),
-                         CAST(:details AS text[]), CAST(:provider_message_ids AS text[]),
-                         CAST(:started AS timestamptz[]), CAST(:finished AS timestamptz[]),
-                         CAST(:delays AS float8[]), CAST(:sticks AS bool[]),
-                         CAST(:failovers AS bool[]))
-        AS r (origin_id, seq, attempt, provider, outcome, code, detail, provider_message_id, started_at, finished_at,
-              delay, stick, failover)
-), held AS (
+WITH held AS (
     SELECT m.origin_id, m.seq, m.round, m.status AS was, m.reason AS reason_was, m.stuck_reason AS stuck_was,
            m.failures AS failures_were, m.attempt AS attempt_was, m.budget_since AS budget_was, m.retry_for,
-           m.expires_at, m.duplicates, r.attempt = m.attempt AND m.status = 'sending' AS is_current,
-           EXISTS (SELECT FROM notifications n WHERE n.id = m.origin_id AND n.cancelled_at IS NOT NULL) AS withdrawn,
-           r.attempt, r.provider, r.outcome, coalesce(r.code, r.outcome) AS code, r.provider_message_id, r.delay,
-           r.stick, r.failover
-    FROM messages m JOIN results r USING (origin_id, seq)
-    ORDER BY m.origin_id, m.seq
+           m.expires_at, m.duplicates, t.attempt = m.attempt AND m.status = 'sending' AS is_current,
+           n.cancelled_at IS NOT NULL AS withdrawn, {TRIED_AT},
+           t.attempt, t.provider, t.outcome, t.code, t.detail, t.provider_message_id, t.started_at, t.finished_at,
+           t.delay, t.stick, t.failover
+    FROM (SELECT * FROM json_to_recordset(CAST(%(results)s AS json)) AS j (
+              origin_id uuid, seq bigint, attempt int, provider text, outcome text, code text, detail text,
+              provider_message_id text, started_at timestamptz, finished_at timestamptz, delay float8, stick bool,
+              failover bool)
+          ORDER BY origin_id, seq) t
+    {ROW_OF_TRY}
     FOR UPDATE OF m
 ), kept AS (
     INSERT INTO attempts (origin_id, seq, attempt, round, provider, outcome, code, detail, provider_message_id,
                           started_at, finished_at)
-    SELECT r.origin_id, r.seq, r.attempt, h.round, r.provider, r.outcome, r.code, r.detail, r.provider_message_id,
-           r.started_at, r.finished_at
-    FROM results r JOIN held h USING (origin_id, seq)
+    SELECT origin_id, seq, attempt, round, provider, outcome, code, detail, provider_message_id, started_at, finished_at
+    FROM held
     ON CONFLICT DO NOTHING
 ), judged AS (
-    SELECT *, CASE
+    SELECT origin_id, seq, round, was, reason_was, stuck_was, failures_were, attempt_was, provider, provider_message_id,
+           delay, coalesce(code, outcome) AS code, CASE
         WHEN outcome = 'accepted' THEN CASE WHEN {_RANK.format("was")} < {RANKS[MessageStatus.SENT]} THEN 'sent' END
         WHEN NOT is_current THEN NULL
         WHEN outcome = 'unknown' AND (duplicates = 'at_most_once' OR withdrawn) THEN 'unknown'
@@ -68,25 +63,20 @@ WITH results AS (
         version = m.version + CASE WHEN verdict = 'pending' THEN 0 ELSE 1 END,
         updated_at = now()
     FROM judged j
-    WHERE m.origin_id = j.origin_id AND m.seq = j.seq AND verdict IS NOT NULL
-    RETURNING m.*, j.verdict
+    WHERE m.origin_id = j.origin_id AND m.seq = j.seq
+      -- listed, and not `IS NOT NULL`, so that Postgres expects few and finds them by key
+      AND verdict IN ('sent', 'pending', 'stuck', 'failed', 'unknown', 'cancelled')
+    RETURNING m.origin_id, m.seq, m.origin_kind, m.status, m.reason, m.stuck_reason, m.round, j.attempt_was, m.attempt,
+              m.failures, m.version, m.channel, m.provider, j.verdict
 ), told AS ({OUTBOX} FROM changed WHERE verdict <> 'pending'
-), tried AS (
-    UPDATE notifications n SET tried_at = now()
-    WHERE n.id IN (
-        SELECT u.id FROM notifications u
-        WHERE u.id = ANY (CAST(:origin_ids AS uuid[])) AND u.tried_at IS NULL AND NOT EXISTS (
-            SELECT FROM messages o WHERE o.origin_id = u.id
-            AND NOT EXISTS (SELECT FROM results r WHERE r.origin_id = o.origin_id AND r.seq = o.seq)
-            AND {UNTRIED})
-        ORDER BY u.id FOR UPDATE)
+), tried AS ({TRIED.format(rows="held WHERE tried_at IS NULL", dealt_with="SELECT origin_id, seq FROM held")}
 )
-SELECT j.origin_id, j.seq, coalesce(c.status, j.was) AS status,
-       CASE WHEN c.origin_id IS NULL THEN j.reason_was ELSE c.reason END AS reason,
-       CASE WHEN c.origin_id IS NULL THEN j.stuck_was ELSE c.stuck_reason END AS stuck_reason,
-       coalesce(c.failures, j.failures_were) AS failures, j.attempt_was AS attempt, j.round
-FROM judged j LEFT JOIN changed c USING (origin_id, seq)
-ORDER BY j.origin_id, j.seq
+SELECT origin_id, seq, status, reason, stuck_reason, round, attempt_was AS attempt, failures
+FROM changed
+UNION ALL
+SELECT origin_id, seq, was, reason_was, stuck_was, round, attempt_was, failures_were
+FROM judged WHERE verdict IS NULL
+ORDER BY origin_id, seq
 """
 
 # A cancel that committed while `record` ran is not in its snapshot; under this lock it is seen, or it comes later and
