@@ -17,6 +17,8 @@
 | `/api/receipts` | receipts to webhooks: `PUT` or `DELETE /api/receipts/{provider}` (receipts.py has the document) |
 | `/api/replies/twilio` | a recipient writes back: `POST {"from": "+49...", "body": "STOP"}` (replies.py) |
 
+Receipts and replies are signed by what `TIDINGS_DEV_SANDBOX_SECRET` says, and go below `--webhooks`.
+
 Anything is accepted, except what the vendor would refuse, and these test addresses, each with the vendor's own error:
 
 | address | gets |
