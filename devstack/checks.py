@@ -3,10 +3,14 @@
 import asyncio
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 
 from confluent_kafka import KafkaException
-from confluent_kafka.admin import AdminClient
+from confluent_kafka.admin import (  # type: ignore[attr-defined]  # public, though not in its __all__
+    AdminClient,
+    ConfigResource,
+)
 from pydantic import SecretStr
 from sqlalchemy.exc import SQLAlchemyError
 from temporalio.client import Client
@@ -16,10 +20,13 @@ from typing_extensions import override
 from activities.temporal import SEARCH_ATTRIBUTES, connect
 from devstack.temporal import attribute_type, registered_attributes
 from notifications.database import create_engine
+from notifications.durations import format_duration
 from notifications.migrations import StaleSchemaError, check_schema
 
 _KAFKA_SECONDS = 10
+_CONFIG_SECONDS = 4
 _TEMPORAL_SECONDS = 10
+_LONGEST_MILLISECONDS = 100 * 365 * 86_400_000
 
 
 @dataclass(frozen=True)
@@ -112,3 +119,39 @@ async def kafka_problem(
         for topic in missing
     ]
     return Problem(f"topics are missing: {', '.join(missing)}", " && ".join(commands))
+
+
+def _retention_of(config: Mapping[str, Any], topics: Collection[str]) -> dict[str, timedelta | None]:
+    """How long each topic keeps its records; None: for ever. Topics of which the broker does not tell are left out."""
+    wanted = [ConfigResource(ConfigResource.Type.TOPIC, topic) for topic in topics]
+    admin = AdminClient({**config, "log_level": 0})  # answers nothing once it is gone
+    found: dict[str, timedelta | None] = {}
+    for resource, answer in admin.describe_configs(wanted, request_timeout=_CONFIG_SECONDS).items():
+        try:
+            entries = answer.result(timeout=_CONFIG_SECONDS + 1)
+        except (KafkaException, TimeoutError):
+            continue
+        milliseconds = int(entries["retention.ms"].value)
+        forever = milliseconds < 0 or entries["cleanup.policy"].value == "compact"
+        found[resource.name] = None if forever else timedelta(milliseconds=min(milliseconds, _LONGEST_MILLISECONDS))
+    return found
+
+
+async def retention_problem(
+    config: Mapping[str, Any], topics: Collection[str], ledger: timedelta | None
+) -> Problem | None:
+    """Whether a topic keeps records for longer than the ledger recognises their repeats."""
+    if ledger is None:
+        return None
+    kept = await asyncio.to_thread(_retention_of, config, topics)
+    longer = {topic: period for topic, period in sorted(kept.items()) if period is None or period >= ledger}
+    if not longer:
+        return None
+    said = ", ".join(
+        f"{topic} ({format_duration(period) if period else 'for ever'})" for topic, period in longer.items()
+    )
+    return Problem(
+        f"topics keep records for longer than the ledger remembers ({format_duration(ledger)}): {said}",
+        f"kafka-configs.sh --bootstrap-server {config.get('bootstrap.servers', '')} --alter --entity-type topics"
+        f" --entity-name {next(iter(longer))} --add-config retention.ms=604800000, or raise TIDINGS_RETENTION__LEDGER",
+    )

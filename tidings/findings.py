@@ -17,8 +17,8 @@ from temporalio.client import Client
 
 from activities.temporal import RECONCILIATION, connect
 from bridge.kafka_settings import kafka_config
-from bridge.topics import all_topics
-from devstack.checks import Problem, database_problem, kafka_problem, namespace_problem
+from bridge.topics import OUTCOMES, all_topics
+from devstack.checks import Problem, database_problem, kafka_problem, namespace_problem, retention_problem
 from devstack.kafka import PARTITIONS
 from devstack.state import STATE, read_endpoints
 from notifications.catalogue.store import CatalogueStore
@@ -150,7 +150,14 @@ async def _kafka(settings: Settings, environ: Mapping[str, str]) -> list[Finding
         return [Finding("kafka", ok=False, detail=str(error), mend="export KAFKA_BOOTSTRAP_SERVERS=host:9092")]
     topics = all_topics(settings.topics)
     problem = await kafka_problem(config, topics, partitions=PARTITIONS)
-    return [_judge("kafka", problem, f"answers at {config['bootstrap.servers']}, all {len(topics)} topics are there")]
+    found = [_judge("kafka", problem, f"answers at {config['bootstrap.servers']}, all {len(topics)} topics are there")]
+    if found[0].ok:
+        incoming = [topic for topic in topics if topic != OUTCOMES]
+        longer = await retention_problem(config, incoming, settings.retention.ledger)
+        found.append(
+            _judge("retention", longer, "the ledger remembers what the topics keep, as far as the broker says")
+        )
+    return found
 
 
 async def check_providers(settings: Settings, channel: Channel) -> list[Finding]:

@@ -1,13 +1,17 @@
 """Doctor says what is wrong and prints what mends it; it changes nothing."""
 
+import asyncio
 import uuid
+from datetime import timedelta
 
 import psycopg
 import pytest
+from confluent_kafka.admin import AdminClient
+from confluent_kafka.cimpl import NewTopic
 from pydantic import SecretStr
 from temporalio.client import Client
 
-from devstack.checks import database_problem, kafka_problem, namespace_problem, temporal_problem
+from devstack.checks import database_problem, kafka_problem, namespace_problem, retention_problem, temporal_problem
 from devstack.sandbox.server import Sandbox, SandboxOptions
 from notifications.settings import Settings
 from notifications.statuses import Channel
@@ -46,6 +50,23 @@ async def test_a_broker_that_does_not_answer_is_said() -> None:
     problem = await kafka_problem({"bootstrap.servers": "127.0.0.1:9"}, ["a"], partitions=4, timeout_seconds=1)
     assert problem is not None
     assert problem.what.startswith("Kafka does not answer at 127.0.0.1:9")
+
+
+@pytest.mark.real_kafka
+async def test_topics_that_outlive_the_ledger_are_named(kafka_bootstrap: str) -> None:
+    config = {"bootstrap.servers": kafka_bootstrap}
+    names = {kept: f"t-{uuid.uuid4().hex}" for kept in ("604800000", "7776000000", "-1")}
+    admin = AdminClient(config)
+    topics = [NewTopic(name, num_partitions=1, config={"retention.ms": kept}) for kept, name in names.items()]
+    for made in admin.create_topics(topics).values():
+        await asyncio.to_thread(made.result, 30)
+    problem = await retention_problem(config, list(names.values()), timedelta(days=90))
+    assert problem is not None
+    assert names["604800000"] not in problem.what
+    assert f"{names['7776000000']} (90d)" in problem.what
+    assert f"{names['-1']} (for ever)" in problem.what
+    assert await retention_problem(config, [names["604800000"]], timedelta(days=90)) is None
+    assert await retention_problem(config, list(names.values()), None) is None
 
 
 async def test_our_own_namespace_has_no_problem(temporal_client: Client) -> None:
