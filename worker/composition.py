@@ -42,7 +42,9 @@ from workflows.resend import ResendWorkflow
 WORKFLOWS = (NotificationWorkflow, ReconciliationWorkflow, ResendWorkflow)
 # Full restrictions cost twice the CPU of a workflow task; the tests run with them.
 LIGHT_SANDBOX = SandboxedWorkflowRunner(restrictions=SandboxRestrictions.default.with_passthrough_all_modules())
-MAX_WORKFLOW_TASKS = 20  # more at once on one core trip the SDK's deadlock detector
+# More at once are no faster on one core: their local activities would wait for CPU and connections until their time is
+# over, and be done again.
+MAX_WORKFLOW_TASKS = 10
 # Offers are never in a hurry: few of their workflow tasks at once keep the servers free for those of urgent ones.
 MAX_BULK_WORKFLOW_TASKS = 4
 
@@ -177,7 +179,7 @@ def _orchestrator(
         workflow_runner=workflow_runner,
         max_concurrent_workflow_tasks=MAX_BULK_WORKFLOW_TASKS if queue.bulk else MAX_WORKFLOW_TASKS,
         max_concurrent_activities=_slots(queue, settings),
-        max_concurrent_local_activities=settings.database_pool_size * 2,
+        max_concurrent_local_activities=settings.database_pool_size,
         graceful_shutdown_timeout=timedelta(seconds=settings.shutdown_grace_seconds),
     )
 

@@ -14,6 +14,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from prometheus_client.samples import Sample
 from rich.console import Console
 
+from benchmarks._stack import processes
 from benchmarks.isolation.load import Load, load_recipients
 from benchmarks.isolation.slow_postgres import SlowLine
 from bridge.kafka_settings import kafka_config
@@ -105,7 +106,7 @@ async def running_bench() -> AsyncIterator[Bench]:
                 running_stack(options, Console(stderr=True)) as stack,
                 _connected(stack, line, database, folder / "state") as bench,
             ):
-                bench.pids["postgres"] = server.process.pid
+                bench.pids["postgres"] = server.service.process.pid
                 yield bench
         finally:
             await line.stop()
@@ -116,10 +117,6 @@ async def running_bench() -> AsyncIterator[Bench]:
 @asynccontextmanager
 async def _connected(stack: Stack, line: SlowLine, database: Database, state: Path) -> AsyncIterator[Bench]:
     token = read_variables(state)["TIDINGS_API_TOKEN"]
-    processes = {process.name: process.pid for process in stack.servers.processes}
-    for name, application in stack.applications.items():
-        assert application.process is not None
-        processes[name] = application.process.pid
     banner = (state / "logs" / "temporal.log").read_text(encoding="utf-8")
     found = re.search(r"Metrics:\s+(\S+)", banner)
     assert found is not None, "the Temporal server does not say where its metrics are"
@@ -139,5 +136,5 @@ async def _connected(stack: Stack, line: SlowLine, database: Database, state: Pa
             sandbox=sandbox,
             http=http,
             temporal_metrics=found[1],
-            pids=processes,
+            pids=processes(stack),
         )
