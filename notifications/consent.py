@@ -6,8 +6,9 @@ from dataclasses import dataclass, field
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from notifications.catalogue.definition import Category, ConsentDefault
+from notifications.database import execute_prepared
 from notifications.profiles.profile import Profile
-from notifications.queries.recipients import read_preferences, read_suppressions
+from notifications.queries.plans import CONSENT
 from notifications.statuses import Channel, SkipReason
 
 SCOPE_ALL = "all"  # a suppression that holds for every category; any other scope is a category's name
@@ -25,9 +26,13 @@ class Consent:
 
 
 async def load_consent(session: AsyncSession, recipient_id: str | None, address_refs: Iterable[bytes]) -> Consent:
-    """The choices of a recipient and the suppressions of any of these addresses."""
-    preferences = await read_preferences(session, recipient_id) if recipient_id is not None else {}
-    return Consent(preferences, await read_suppressions(session, address_refs))
+    """The choices of a recipient made through Tidings, and the suppressions of any of these addresses."""
+    parameters = {"recipient_id": recipient_id, "refs": sorted(set(address_refs))}
+    rows = await execute_prepared(session, CONSENT, parameters)
+    return Consent(
+        {(row.category, Channel(row.channel)): row.opted_in for row in rows if row.address_ref is None},
+        frozenset((row.address_ref, Channel(row.channel), row.scope) for row in rows if row.address_ref is not None),
+    )
 
 
 def allows(

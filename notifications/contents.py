@@ -4,14 +4,14 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from notifications.catalogue.store import CatalogueStore
-from notifications.database import Sessions, execute
+from notifications.database import Sessions, execute_prepared
 from notifications.ledger import Claim
 from notifications.providers.base import OutgoingMessage
 from notifications.rendering.render import RenderContext, Renderer
 
 _CONTEXT = """
 SELECT n.event, n.guest, coalesce(n.due_at, n.received_at) AS due_since, p.profile FROM notifications n
-JOIN plans p ON p.notification_id = n.id AND p.plan_version = :plan_version WHERE n.id = :id
+JOIN plans p ON p.notification_id = n.id AND p.plan_version = %(plan_version)s WHERE n.id = %(id)s
 """
 
 
@@ -37,8 +37,9 @@ class Contents:
 
         """
         definition = await self._catalogue.version(claim.definition, claim.definition_version)
+        where = {"id": claim.origin_id, "plan_version": claim.plan_version}
         async with self._sessions() as session:
-            row = (await execute(session, _CONTEXT, {"id": claim.origin_id, "plan_version": claim.plan_version})).one()
+            (row,) = await execute_prepared(session, _CONTEXT, where, alone=True)
         event = dict(row.event)
         data = event.pop("data", {})
         recipient = {name: row.profile.get(name) for name in ("id", "name", "locale", "timezone", "attributes")}

@@ -4,15 +4,17 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from sqlalchemy import Row
+
 from notifications.catalogue.definition import Definition
 from notifications.planning import Plan, PlannedMessage
 from notifications.profiles.profile import Device, Profile
 from notifications.statuses import MessageStatus, RoutingMode, SkipReason
-from notifications.tables import Message, Notification
+from notifications.tables import Notification
 
 
 def message_row(
-    notification: Notification,
+    notification: Notification | Row[Any],
     version: int,
     definition: Definition,
     planned: Plan,
@@ -63,7 +65,7 @@ def _first_step(planned: Plan) -> int:
 _PLANS_OWN = {SkipReason.OPTED_OUT, SkipReason.SUPPRESSED, SkipReason.REPLANNED}
 
 
-def is_known(message: PlannedMessage, rows: Sequence[Message]) -> bool:
+def is_known(message: PlannedMessage, rows: Sequence[Row[Any]]) -> bool:
     """A delivery keeps its row through replanning, and a channel's skip is recorded once."""
     rows = [row for row in rows if row.channel == message.channel]
     if message.skip is not None:

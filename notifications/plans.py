@@ -1,30 +1,29 @@
 """Make plans and keep them: a plan and its message rows are one transaction, and the same version is made once."""
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from typing import Any
 from uuid import UUID
 
-from sqlalchemy import insert
-from sqlmodel import col, select
+from sqlalchemy import Row, insert
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from notifications.addresses import address_ref
 from notifications.catalogue.definition import Definition
 from notifications.catalogue.store import CatalogueStore
 from notifications.consent import load_consent
-from notifications.database import Sessions, execute, transaction
+from notifications.database import Sessions, execute, execute_prepared, transaction
 from notifications.plan_rows import is_known, message_row, outcome_row, plan_document, profile_document
 from notifications.planning import Plan, PlannedMessage, plan
 from notifications.profiles.guest import guest_profile
 from notifications.profiles.profile import Profile, ProfileSource
 from notifications.queries import ledger as ledger_sql
+from notifications.queries import plans as sql
 from notifications.settings import Settings
 from notifications.statuses import ACCEPTED, Channel, MessageStatus, NotificationStatus, RoutingMode, SkipReason
-from notifications.tables import Message, Notification, OutboxEntry
-from notifications.tables import Plan as PlanRow
-
-_NEWEST_PLAN = "SELECT max(plan_version) FROM plans WHERE notification_id = :id"
+from notifications.tables import Message, OutboxEntry
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,58 +103,29 @@ class Plans:
             ProfileUnavailableError: the profile service does not answer.
 
         """
-        notification = await self._notification(notification_id)
         async with self._sessions() as session:
-            stored = await session.get(PlanRow, (notification_id, version))
-        if stored is None:
-            definition = await self._catalogue.version(notification.definition, notification.definition_version)
-            profile = await self._profile(notification)
-            async with transaction(self._sessions) as session:
-                await self._store(session, notification_id, version, definition, profile)
-        return await self.state(notification_id)
+            where = {"id": notification_id, "version": version}
+            found = await execute_prepared(session, sql.READ, where, alone=True)
+        if not found:
+            raise UnknownNotificationError(str(notification_id))
+        if found[0].is_planned:
+            return await self.state(notification_id)
+        definition = await self._catalogue.version(found[0].definition, found[0].definition_version)
+        profile = await self._profile(found[0])
+        async with transaction(self._sessions) as session:
+            await self._store(session, notification_id, version, definition, profile)
+            rows = await execute_prepared(session, sql.STATE, {"id": notification_id})
+        return _state(rows, definition)
 
     async def state(self, notification_id: UUID) -> NotificationState:
         """The rows as they are now."""
-        notification = await self._notification(notification_id)
-        definition = await self._catalogue.version(notification.definition, notification.definition_version)
         async with self._sessions() as session:
-            rows = (
-                await session.exec(
-                    select(Message).where(Message.origin_id == notification_id).order_by(col(Message.seq))
-                )
-            ).all()
-            version = (await execute(session, _NEWEST_PLAN, {"id": notification_id})).scalar()
-        return NotificationState(
-            type=notification.type,
-            definition=notification.definition,
-            mode=definition.routing.mode,
-            plan_version=version or 0,
-            due_at=notification.due_at or notification.received_at,
-            expires_at=notification.expires_at or notification.received_at + definition.delivery.expire_after,
-            is_cancelled=notification.cancelled_at is not None,
-            messages=tuple(
-                MessageState(
-                    row.seq,
-                    row.step,
-                    Channel(row.channel),
-                    MessageStatus(row.status),
-                    row.round,
-                    row.stuck_reason,
-                    row.provider,
-                )
-                for row in rows
-            ),
-            wait_for_receipt=definition.routing.wait_for_receipt,
-        )
-
-    async def _notification(self, notification_id: UUID) -> Notification:
-        async with self._sessions() as session:
-            found = await session.get(Notification, notification_id)
-        if found is None:
+            rows = await execute_prepared(session, sql.STATE, {"id": notification_id}, alone=True)
+        if not rows:
             raise UnknownNotificationError(str(notification_id))
-        return found
+        return _state(rows, await self._catalogue.version(rows[0].definition, rows[0].definition_version))
 
-    async def _profile(self, notification: Notification) -> Profile | None:
+    async def _profile(self, notification: Row[Any]) -> Profile | None:
         if notification.recipient_id is None:
             return None
         if notification.guest is not None:
@@ -163,7 +133,7 @@ class Plans:
         return await self._profiles.get(notification.recipient_id)
 
     async def _plan(
-        self, session: AsyncSession, notification: Notification, definition: Definition, profile: Profile | None
+        self, session: AsyncSession, notification: Row[Any], definition: Definition, profile: Profile | None
     ) -> Plan:
         consent = await load_consent(session, notification.recipient_id, self._refs(profile))
         return plan(
@@ -195,23 +165,28 @@ class Plans:
         profile: Profile | None,
     ) -> None:
         """Plan under the notification's lock: a cancel or a new time comes before, or finds the rows."""
-        locked = (
-            await session.exec(select(Notification).where(Notification.id == notification_id).with_for_update())
-        ).one()
-        if await session.get(PlanRow, (notification_id, version)) is not None:
-            return  # another run of the same activity was faster
+        (locked,) = await execute_prepared(session, sql.LOCK, {"id": notification_id})
         planned = await self._plan(session, locked, definition, profile)
-        rows = (await session.exec(select(Message).where(Message.origin_id == notification_id))).all()
-        fresh = [message for message in planned.messages if not is_known(message, rows)]
-        await self._drop_unwanted(session, notification_id, rows, planned.messages)
-        session.add(
-            PlanRow(
-                notification_id=notification_id,
-                plan_version=version,
-                plan=plan_document(planned),
-                profile=profile_document(profile),
-            )
+        due_at = planned.not_before or locked.due_at or locked.received_at
+        stored = await execute_prepared(
+            session,
+            sql.STORE,
+            {
+                "id": notification_id,
+                "version": version,
+                "plan": json.dumps(plan_document(planned)),
+                "profile": json.dumps(profile_document(profile)),
+                "expires_at": planned.expires_at,
+                "due_at": due_at,
+                "status": NotificationStatus.SCHEDULED if planned.not_before else NotificationStatus.RUNNING,
+            },
         )
+        if not stored:
+            return  # another run of the same activity was faster
+        # A first plan finds no messages: those that there are were stored with one.
+        rows = await execute_prepared(session, sql.KNOWN_MESSAGES, {"id": notification_id}) if version > 1 else []
+        await self._drop_unwanted(session, notification_id, rows, planned.messages)
+        fresh = [message for message in planned.messages if not is_known(message, rows)]
         retry_for = self._settings.capped_retry(definition.delivery.retry_for)
         values = [
             message_row(locked, version, definition, planned, message, seq, retry_for)
@@ -222,15 +197,9 @@ class Plans:
             ended = [row for row in values if row["status"] != MessageStatus.PENDING]
             if ended:
                 await execute(session, insert(OutboxEntry), [outcome_row(row) for row in ended])
-        locked.expires_at = planned.expires_at
-        locked.due_at = planned.not_before or locked.due_at or locked.received_at
-        locked.wake_at = locked.due_at
-        if locked.cancelled_at is None:
-            locked.status = NotificationStatus.SCHEDULED if planned.not_before else NotificationStatus.RUNNING
-        session.add(locked)
 
     async def _drop_unwanted(
-        self, session: AsyncSession, notification_id: UUID, rows: Sequence[Message], planned: Sequence[PlannedMessage]
+        self, session: AsyncSession, notification_id: UUID, rows: Sequence[Row[Any]], planned: Sequence[PlannedMessage]
     ) -> None:
         """Pending rows that a later plan no longer has end as skipped; whatever was tried goes on."""
         wanted = {(message.channel, message.address_ref) for message in planned if message.skip is None}
@@ -244,3 +213,30 @@ class Plans:
                 unwanted.setdefault(reason or SkipReason.REPLANNED, []).append(row.seq)
         for reason, seqs in unwanted.items():
             await execute(session, ledger_sql.REPLANNED, {"ids": [notification_id], "seqs": seqs, "reason": reason})
+
+
+def _state(rows: Sequence[Row[Any]], definition: Definition) -> NotificationState:
+    notification = rows[0]
+    return NotificationState(
+        type=notification.type,
+        definition=notification.definition,
+        mode=definition.routing.mode,
+        plan_version=notification.plan_version or 0,
+        due_at=notification.due_at or notification.received_at,
+        expires_at=notification.expires_at or notification.received_at + definition.delivery.expire_after,
+        is_cancelled=notification.is_cancelled,
+        messages=tuple(
+            MessageState(
+                row.seq,
+                row.step,
+                Channel(row.channel),
+                MessageStatus(row.status),
+                row.round,
+                row.stuck_reason,
+                row.provider,
+            )
+            for row in rows
+            if row.seq is not None
+        ),
+        wait_for_receipt=definition.routing.wait_for_receipt,
+    )

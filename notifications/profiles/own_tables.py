@@ -2,10 +2,10 @@
 
 import structlog
 
-from notifications.database import Sessions
+from notifications.database import Sessions, execute_prepared
 from notifications.profiles.fields import normalise_timezone
 from notifications.profiles.profile import Device, Profile
-from notifications.queries.recipients import list_devices, read_recipient
+from notifications.queries.plans import PROFILE
 
 log = structlog.get_logger()
 
@@ -19,10 +19,10 @@ class OwnTablesProfileSource:
     async def get(self, recipient_id: str) -> Profile | None:
         """The profile with its enabled devices. Its preferences are empty: ours are read with the suppressions."""
         async with self._sessions() as session:
-            recipient = await read_recipient(session, recipient_id)
-            if recipient is None:
-                return None
-            devices = await list_devices(session, recipient_id, enabled_only=True)
+            rows = await execute_prepared(session, PROFILE, {"id": recipient_id}, alone=True)
+        if not rows:
+            return None
+        recipient = rows[0]
         return Profile(
             recipient_id=recipient_id,
             name=recipient.name,
@@ -31,7 +31,7 @@ class OwnTablesProfileSource:
             locale=recipient.locale,
             timezone=_known_timezone(recipient.timezone),
             attributes=recipient.attributes,
-            devices=tuple(Device(device.id, device.token, device.platform) for device in devices),
+            devices=tuple(Device(row.device_id, row.token, row.platform) for row in rows if row.device_id is not None),
         )
 
     async def close(self) -> None:

@@ -1,6 +1,5 @@
 """Recipients, their devices and choices, and the suppressed addresses. Nobody here commits."""
 
-from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
@@ -77,11 +76,9 @@ async def upsert_device(session: AsyncSession, recipient_id: str, device_id: str
     )
 
 
-async def list_devices(session: AsyncSession, recipient_id: str, *, enabled_only: bool = False) -> list[Device]:
-    """By id, so that a plan made twice numbers them alike."""
+async def list_devices(session: AsyncSession, recipient_id: str) -> list[Device]:
+    """By id, disabled ones as well."""
     statement = select(Device).where(Device.recipient_id == recipient_id).order_by(col(Device.id))
-    if enabled_only:
-        statement = statement.where(col(Device.disabled_at).is_(None))
     return list(await session.exec(statement))
 
 
@@ -149,12 +146,6 @@ async def list_preferences(session: AsyncSession, recipient_id: str) -> list[Pre
     return list(await session.exec(statement.order_by(col(Preference.category), col(Preference.channel))))
 
 
-async def read_preferences(session: AsyncSession, recipient_id: str) -> Mapping[tuple[str, Channel], bool]:
-    """The choices made through Tidings, by (category, channel)."""
-    kept = await list_preferences(session, recipient_id)
-    return {(choice.category, Channel(choice.channel)): choice.opted_in for choice in kept}
-
-
 async def suppress(
     session: AsyncSession, address_ref: bytes, channel: Channel, scope: str, reason: str, source: str
 ) -> bool:
@@ -187,14 +178,3 @@ async def list_suppressions(
     if after is not None:
         statement = statement.where(tuple_(*key) > tuple_(*after))
     return list(await session.exec(statement))
-
-
-async def read_suppressions(
-    session: AsyncSession, address_refs: Iterable[bytes]
-) -> frozenset[tuple[bytes, Channel, str]]:
-    """Every suppression of these addresses, as (address_ref, channel, scope)."""
-    wanted = sorted(set(address_refs))
-    if not wanted:
-        return frozenset()
-    found = await session.exec(select(Suppression).where(col(Suppression.address_ref).in_(wanted)))
-    return frozenset((row.address_ref, Channel(row.channel), row.scope) for row in found)

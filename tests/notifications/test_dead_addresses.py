@@ -4,10 +4,11 @@ from datetime import UTC, datetime
 
 import pytest
 
+from notifications.consent import load_consent
 from notifications.database import Sessions
 from notifications.dead_addresses import DeadAddresses
 from notifications.ledger import Ledger, Try
-from notifications.queries.recipients import list_devices, read_suppressions
+from notifications.queries.recipients import list_devices
 from notifications.statuses import Channel
 from tests.support.planning import HASH_KEY, definition_of, insert_notification, plans_for, profile_of, refer
 
@@ -26,7 +27,8 @@ async def test_a_dead_address_is_planned_no_more(sessions: Sessions, channel: Ch
     assert dead.address is not None
     ref = refer(channel, dead.address)
     async with sessions() as session:
-        assert await read_suppressions(session, [ref]) == {(ref, channel, "all")}
-        enabled = {device.token for device in await list_devices(session, recipient_id, enabled_only=True)}
+        assert (await load_consent(session, None, [ref])).suppressions == {(ref, channel, "all")}
+        devices = await list_devices(session, recipient_id)
+    enabled = {device.token for device in devices if device.disabled_at is None}
     assert (f"dead-{channel}" in enabled) == (channel is not Channel.PUSH)
     assert f"alive-{channel}" in enabled
