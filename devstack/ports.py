@@ -46,6 +46,11 @@ def free_ports(count: int) -> list[int]:
     return list(islice(candidates, count))
 
 
+def ports_apart() -> dict[str, int]:
+    """For a stack that takes servers down: at the usual addresses another stack would find it, and its workers come."""
+    return dict(zip(DEFAULT_PORTS, free_ports(len(DEFAULT_PORTS)), strict=True))
+
+
 def choose_ports(wanted: Mapping[str, int] = DEFAULT_PORTS) -> tuple[dict[str, int], list[str]]:
     """A port for each name, and one plain sentence for each that is not the usual one."""
     taken = [name for name, port in wanted.items() if not is_free(port)]

@@ -36,7 +36,7 @@ async def perform(console: Console, *, stays: bool, state: Path = STATE) -> list
         async with open_world(stack.endpoints, read_variables(state)) as world:
             endings = await play(world, tell)
         report.show(console, endings)
-        report.write(state / REPORT, endings)
+        report.write(state / REPORT, report.document(endings))
         if stays:
             report.show_what_to_try(console, stack.endpoints)
             await stack.wait()

@@ -1,7 +1,7 @@
 """What the demo leaves behind: a table on the terminal and `.tidings/demo.json`."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -54,10 +54,11 @@ def _event(ending: Ending) -> dict[str, Any]:
     }
 
 
-def write(file: Path, endings: Sequence[Ending]) -> None:
+def write(file: Path, what: Mapping[str, Any]) -> None:
     """Complete or not at all."""
+    file.parent.mkdir(parents=True, exist_ok=True)
     partial = file.with_suffix(".partial")
-    partial.write_text(json.dumps(document(endings), indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    partial.write_text(json.dumps(what, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
     partial.replace(file)
 
 

@@ -20,10 +20,10 @@ SCHEDULED_AHEAD = timedelta(seconds=6)
 
 @dataclass(frozen=True, kw_only=True)
 class Fault:
-    """A knob to turn in the sandbox before the event is sent."""
+    """A knob to turn in the sandbox before the event is sent; without `recipient` it holds for all."""
 
     provider: str
-    recipient: str
+    recipient: str | None = None
     knobs: Mapping[str, Any]
 
 

@@ -44,7 +44,7 @@ class World:
         return items
 
     async def break_provider(self, fault: Fault) -> None:
-        path = f"/api/faults/{fault.provider}/{fault.recipient}"
+        path = f"/api/faults/{fault.provider}" + (f"/{fault.recipient}" if fault.recipient else "")
         (await self.sandbox.put(path, json=dict(fault.knobs))).raise_for_status()
 
     async def switch(self, provider: str, *, on: bool) -> None:

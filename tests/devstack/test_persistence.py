@@ -15,7 +15,7 @@ from temporalio.client import Client
 
 from activities.temporal import SEARCH_ATTRIBUTES
 from devstack.data import open_data
-from devstack.ports import DEFAULT_PORTS, free_ports
+from devstack.ports import free_ports, ports_apart
 from devstack.postgres import start_postgres
 from devstack.processes import Spawner, StackError
 from devstack.servers import Servers
@@ -63,9 +63,8 @@ def folder() -> Iterator[Path]:
 @asynccontextmanager
 async def persisted(folder: Path) -> AsyncIterator[Servers]:
     """All servers, on ports of their own and the data of the folder."""
-    ports = dict(zip(DEFAULT_PORTS, free_ports(len(DEFAULT_PORTS)), strict=True))
     spawner = Spawner(lambda _name, _line: None)
-    servers = Servers(ports, spawner, folder=folder, state=folder, environ={}, persist=True)
+    servers = Servers(ports_apart(), spawner, folder=folder, state=folder, environ={}, persist=True)
     try:
         await run_steps(servers.steps(), lambda _timing: None)
         yield servers
@@ -174,10 +173,9 @@ async def test_data_is_not_opened_while_a_process_of_a_killed_stack_still_uses_i
 
 
 async def test_a_server_whose_data_would_go_is_not_taken_down(folder: Path) -> None:
-    ports = dict(zip(DEFAULT_PORTS, free_ports(len(DEFAULT_PORTS)), strict=True))
     spawner = Spawner(lambda _name, _line: None)
     environ = {"TIDINGS_DATABASE_URL": "postgresql://somewhere"}
-    servers = Servers(ports, spawner, folder=folder, state=folder, environ=environ)
+    servers = Servers(ports_apart(), spawner, folder=folder, state=folder, environ=environ)
     try:
         await run_steps([step for step in servers.steps() if step.name == "sandbox"], lambda _timing: None)
         with pytest.raises(StackError, match=r"^sandbox would lose its data: start the stack with --persist$"):
