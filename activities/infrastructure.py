@@ -13,6 +13,7 @@ from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
 
+from notifications.plans import UnknownNotificationError
 from notifications.profiles.profile import ProfileUnavailableError
 
 MAX_BACKOFF = timedelta(seconds=5)
@@ -26,12 +27,16 @@ log = structlog.get_logger()
 async def infrastructure() -> AsyncIterator[None]:
     """Turn a lost database or profile service into a retryable error with a short, jittered delay.
 
+    A notification that is not there will not be there later either: it was removed, or the database is another.
     Nothing else leaves with its own text or cause either: Temporal stores both, and they may quote an address.
     """
     try:
         yield
     except ApplicationError:
         raise
+    except UnknownNotificationError as error:
+        message = f"there is no notification {error} in the database"
+        raise ApplicationError(message, type="UnknownNotification", non_retryable=True) from None
     except ProfileUnavailableError as error:
         raise _retryable("ProfileUnavailable", error) from None
     except Exception as error:  # noqa: BLE001 - whatever it is, its text must not reach Temporal

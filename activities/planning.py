@@ -12,7 +12,7 @@ from activities.infrastructure import infrastructure
 from notifications.contents import Contents
 from notifications.database import Sessions, transaction
 from notifications.ledger import Ledger
-from notifications.plans import MessageState, NotificationState, Plans, UnknownNotificationError
+from notifications.plans import MessageState, NotificationState, Plans
 from notifications.progress import Progress
 from notifications.rerouting import CannotRerouteError, Rerouting
 from notifications.statuses import Channel, NotificationStatus, SkipReason
@@ -75,19 +75,13 @@ class PlanningActivities:
         if not self._plans.is_local and not request.may_wait:
             return None
         async with infrastructure():
-            try:
-                return await self._plans.make(request.notification_id, request.version)
-            except UnknownNotificationError as error:
-                raise _gone(request.notification_id) from error
+            return await self._plans.make(request.notification_id, request.version)
 
     @activity.defn
     async def look(self, notification_id: UUID) -> NotificationState:
         """The notification as the ledger has it now."""
         async with infrastructure():
-            try:
-                return await self._plans.state(notification_id)
-            except UnknownNotificationError as error:
-                raise _gone(notification_id) from error
+            return await self._plans.state(notification_id)
 
     @activity.defn
     async def withdraw(self, notification_id: UUID) -> NotificationState:
@@ -179,9 +173,3 @@ def _message(state: NotificationState, seq: int) -> MessageState:
         if message.seq == seq:
             return message
     raise ApplicationError(f"there is no message {seq}", type="UnknownMessage", non_retryable=True)
-
-
-def _gone(notification_id: UUID) -> ApplicationError:
-    return ApplicationError(
-        f"there is no notification {notification_id} in the database", type="UnknownNotification", non_retryable=True
-    )

@@ -20,6 +20,7 @@ from notifications.contents import Contents, Rendered
 from notifications.dead_addresses import DeadAddresses
 from notifications.ids import message_id
 from notifications.ledger import Claim, Ledger, Recorded, Result, Try, Verdict
+from notifications.plans import UnknownNotificationError
 from notifications.providers.base import (
     DeliveryError,
     PermanentDeliveryError,
@@ -137,8 +138,9 @@ class SendingActivities:
 
         async def claim() -> tuple[Claim, float]:
             begun = time.monotonic()
-            (claimed,) = await self._ledger.claim([wanted])
-            return claimed, begun
+            for claimed in await self._ledger.claim([wanted]):
+                return claimed, begun
+            raise UnknownNotificationError(str(request.origin_id))
 
         async with infrastructure():
             return await outlast(claim, until=datetime.now(UTC) + CLAIM_PATIENCE)

@@ -4,6 +4,7 @@ from datetime import datetime
 from uuid import UUID
 
 from notifications.database import Sessions, execute, transaction
+from notifications.plans import UnknownNotificationError
 from notifications.statuses import ACCEPTED, NotificationStatus
 
 _QUOTED = ", ".join(f"'{status}'" for status in sorted(ACCEPTED))
@@ -42,6 +43,8 @@ _EXPECT_RECEIPT = "UPDATE notifications SET wake_at = :until WHERE id = :id AND 
 
 
 class Progress:
+    """Each method raises UnknownNotificationError where the row is gone."""
+
     def __init__(self, sessions: Sessions) -> None:
         self._sessions = sessions
 
@@ -68,4 +71,6 @@ class Progress:
             status = (
                 await execute(session, "SELECT status FROM notifications WHERE id = :id", {"id": notification_id})
             ).scalar()
+        if status is None:
+            raise UnknownNotificationError(str(notification_id))
         return NotificationStatus(str(status))

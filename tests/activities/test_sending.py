@@ -3,14 +3,16 @@
 import asyncio
 import logging
 from typing import Any
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import pytest
 from sqlmodel import select
 from structlog.testing import capture_logs
-from temporalio.exceptions import ApplicationErrorCategory
+from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
+from temporalio.testing import ActivityEnvironment
 from typing_extensions import override
 
+from activities.sending import SendRequest
 from notifications.addresses import address_ref
 from notifications.contents import Contents
 from notifications.dead_addresses import DeadAddresses
@@ -45,6 +47,12 @@ async def test_an_accepted_message_is_sent(desk: Desk):
     assert [(row.attempt, row.outcome, row.provider_message_id) for row in await desk.attempts()] == [
         (1, "accepted", f"{desk.provider.name}-1")
     ]
+
+
+async def test_a_message_that_was_removed_is_not_tried_again(desk: Desk):
+    with pytest.raises(ApplicationError) as raised:
+        await ActivityEnvironment().run(desk.activities.send, SendRequest(uuid4(), 1, Channel.EMAIL, 1))
+    assert (raised.value.type, raised.value.non_retryable) == ("UnknownNotification", True)
 
 
 async def test_retry_after_sets_the_next_delay(desk: Desk):

@@ -3,10 +3,12 @@
 from datetime import timedelta
 from uuid import UUID
 
+import pytest
 from prometheus_client import REGISTRY
 from structlog.testing import capture_logs
 from temporalio.api.common.v1 import WorkflowExecution
 from temporalio.api.workflowservice.v1 import DeleteWorkflowExecutionRequest
+from temporalio.client import WorkflowFailureError
 from temporalio.service import RPCError, RPCStatusCode
 
 from activities.temporal import resend_workflow_id
@@ -14,7 +16,7 @@ from notifications.database import execute, transaction
 from notifications.providers.base import ErrorScope, PermanentDeliveryError
 from notifications.statuses import Channel
 from tests.support.integration import House, until
-from tests.support.reconciling import OTP, age, reconcile
+from tests.support.reconciling import OTP, age, reconcile, reset_workflow
 
 MINUTES = timedelta(minutes=1)
 
@@ -214,3 +216,19 @@ async def test_what_ended_long_ago_is_removed_with_its_workflow_none_the_wiser(h
     assert (await house.messages(old), await house.attempts(old)) == ([], [])
     assert len(await house.messages(young)) == 1
     assert (await reconcile(house)).removed["notifications"] == 0
+
+
+@pytest.mark.parametrize("task", [1, 0], ids=["to its beginning", "to its end"])
+async def test_a_workflow_that_is_reset_after_its_notification_was_removed_sends_nothing(
+    house: House, task: int
+) -> None:
+    notification = await house.send(recipient=await house.recipient(), **OTP)
+    assert await house.result(notification) == "done"
+    await change(house, "UPDATE outbox SET published_at = now() WHERE origin_id = :id", notification)
+    await age(house, notification, received_at=timedelta(days=91), finished_at=timedelta(days=91))
+    assert (await reconcile(house)).removed["notifications"] == 1
+    await reset_workflow(house, notification, task=task)
+    with pytest.raises(WorkflowFailureError):
+        await house.result(notification)
+    assert len(house.accepted(Channel.SMS, notification)) == 1
+    assert not (await reconcile(house)).started["ended"], "there is nothing that it could go on with"

@@ -12,13 +12,14 @@ from uuid import UUID
 
 import pytest
 from temporalio.api.common.v1 import WorkflowExecution
-from temporalio.api.workflowservice.v1 import ResetActivityRequest, ResetWorkflowExecutionRequest
+from temporalio.api.workflowservice.v1 import ResetActivityRequest
 from temporalio.common import WorkflowIDReusePolicy
 
 from activities.temporal import orchestrator_queue
 from notifications.providers.base import ErrorScope, PermanentDeliveryError, TransientDeliveryError
 from notifications.statuses import Channel, NotificationType
 from tests.support.integration import Hold, House, until
+from tests.support.reconciling import reset_workflow
 from workflows.notification import NotificationInput, NotificationWorkflow
 from workflows.resend import ResendInput, ResendWorkflow
 
@@ -37,22 +38,6 @@ SHIPPED: dict[str, Any] = {
     "data": {"order_id": "2207", "carrier": "DHL", "tracking_url": "https://acme.example/t/2207"},
 }
 Interruption = Callable[[House, UUID], Awaitable[None]]
-
-
-async def reset_workflow(house: House, notification: UUID, *, task: int = 1) -> None:
-    """Back to the nth workflow task, as from the UI."""
-    handle = house.handle(notification)
-    history = await handle.fetch_history()
-    tasks = [each.event_id for each in history.events if each.HasField("workflow_task_completed_event_attributes")]
-    await house.client.workflow_service.reset_workflow_execution(
-        ResetWorkflowExecutionRequest(
-            namespace=house.client.namespace,
-            workflow_execution=WorkflowExecution(workflow_id=handle.id),
-            workflow_task_finish_event_id=tasks[task - 1],
-            reason="a test",
-            request_id=f"reset-{notification}",
-        )
-    )
 
 
 async def terminate_and_restart(house: House, notification: UUID) -> None:

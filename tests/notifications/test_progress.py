@@ -2,12 +2,13 @@
 
 from datetime import UTC, datetime, timedelta
 from typing import Any
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import pytest
 
 from notifications.database import Sessions, transaction
 from notifications.ledger import Ledger, Result, Try
+from notifications.plans import UnknownNotificationError
 from notifications.progress import Progress
 from notifications.statuses import AttemptOutcome, MessageStatus, NotificationStatus
 from notifications.tables import Notification
@@ -122,3 +123,9 @@ async def test_a_finished_notification_does_not_get_stuck_or_run_again(progress:
     await progress.finish(origin)
     assert await progress.stuck(origin) is NotificationStatus.DONE
     assert await progress.running(origin) is NotificationStatus.DONE
+
+
+async def test_one_that_was_removed_is_said_to_be_unknown(progress: Progress) -> None:
+    for method in (progress.finish, progress.stuck, progress.running):
+        with pytest.raises(UnknownNotificationError):
+            await method(uuid4())
