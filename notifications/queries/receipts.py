@@ -7,7 +7,7 @@ _RANK = "CASE {0} " + " ".join(f"WHEN '{status}' THEN {rank}" for status, rank i
 
 # A receipt is applied where it raises the status; a negative one only to the attempt that is current. Of several about
 # one message the highest is applied. A bounce says more than a failure of the same rank, whichever came first.
-# One that was matched before is left out; one without a message waits.
+# One that was matched before is left out; one without a message waits. Rows are found by key (docs/adr/0020).
 TAKE = f"""
 WITH given AS (
     SELECT * FROM unnest(CAST(:providers AS text[]), CAST(:receipt_ids AS text[]),
@@ -18,12 +18,12 @@ WITH given AS (
 ), fresh AS (
     SELECT g.* FROM given g WHERE NOT EXISTS (
         SELECT FROM receipts r WHERE r.provider = g.provider AND r.receipt_id = g.receipt_id
-        AND r.matched_at IS NOT NULL)
+        AND r.matched_at IS NOT NULL OFFSET 0)
 ), held AS (
     SELECT m.origin_id, m.seq, m.status AS was, m.attempt AS current_attempt, m.channel, m.category,
            m.address_ref
-    FROM messages m JOIN (SELECT DISTINCT origin_id, seq FROM fresh) f USING (origin_id, seq)
-    ORDER BY m.origin_id, m.seq
+    FROM (SELECT DISTINCT origin_id, seq FROM fresh ORDER BY origin_id, seq) f
+    CROSS JOIN LATERAL (SELECT * FROM messages WHERE origin_id = f.origin_id AND seq = f.seq OFFSET 0) m
     FOR UPDATE OF m
 ), kept AS (
     INSERT INTO receipts (provider, receipt_id, provider_message_id, origin_id, seq, attempt, status, reason, details,
@@ -50,7 +50,7 @@ WITH given AS (
     RETURNING m.*
 ), told AS ({OUTBOX} FROM changed)
 SELECT g.provider, g.receipt_id, g.origin_id, g.seq, h.was, h.channel, h.category, h.address_ref,
-       EXISTS (SELECT FROM notifications n WHERE n.id = h.origin_id AND n.finished_at IS NULL) AS is_running,
+       EXISTS (SELECT FROM notifications n WHERE n.id = h.origin_id AND n.finished_at IS NULL OFFSET 0) AS is_running,
        CASE WHEN f.receipt_id IS NULL THEN 'doubled' WHEN h.origin_id IS NULL THEN 'waiting'
             WHEN b.receipt_id IS NULL THEN 'unchanged' ELSE 'applied' END AS fate
 FROM given g LEFT JOIN fresh f ON f.provider = g.provider AND f.receipt_id = g.receipt_id
@@ -68,14 +68,16 @@ ON CONFLICT DO NOTHING RETURNING receipt_id
 FIND_ATTEMPTS = """
 SELECT g.provider, g.provider_message_id, a.origin_id, a.seq, a.attempt
 FROM unnest(CAST(:providers AS text[]), CAST(:provider_message_ids AS text[])) AS g (provider, provider_message_id)
-JOIN attempts a USING (provider, provider_message_id)
+CROSS JOIN LATERAL (SELECT * FROM attempts WHERE provider = g.provider
+                    AND provider_message_id = g.provider_message_id OFFSET 0) a
 """
 
 # Between a receipt and our own record lie seconds; what nobody sent from here is never matched.
 WAITING = """
 SELECT r.provider, r.receipt_id, r.provider_message_id, r.status, r.reason, r.details, r.occurred_at,
        a.origin_id, a.seq, a.attempt
-FROM receipts r JOIN attempts a USING (provider, provider_message_id)
+FROM receipts r CROSS JOIN LATERAL (
+    SELECT * FROM attempts WHERE provider = r.provider AND provider_message_id = r.provider_message_id OFFSET 0) a
 WHERE r.matched_at IS NULL AND r.received_at > now() - interval '15 minutes'
 ORDER BY r.received_at
 LIMIT :limit

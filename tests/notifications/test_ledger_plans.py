@@ -14,10 +14,12 @@ from pydantic import SecretStr
 from benchmarks._ledger_rows import fill_campaign, fill_singles
 from notifications.database import Sessions, create_engine, create_sessions, execute, transaction
 from notifications.ledger import Ledger, Result, Try
-from notifications.statuses import AttemptOutcome
+from notifications.providers.receipts import Correlation, ReceiptEvent
+from notifications.receipts import Receipts
+from notifications.statuses import AttemptOutcome, MessageStatus
 from tests.support.postgres import fresh_database
 
-TABLES = ("messages", "attempts", "notifications", "preferences", "suppressions")
+TABLES = ("messages", "attempts", "notifications", "preferences", "suppressions", "receipts")
 LARGE, BATCH = 20_000, 50
 CACHED_AFTER = 12  # the driver prepares at the 5th execution, and 5 later Postgres keeps the plan
 
@@ -50,26 +52,50 @@ async def _send(ledger: Ledger, messages: list[tuple[UUID, int]]) -> None:
     claims = await ledger.claim([Try(origin, seq, 1, at, "smtp") for origin, seq in messages])
     assert {claim.verdict for claim in claims} == {"claimed"}
     await ledger.record(
-        [Result(claim.origin_id, claim.seq, claim.attempt, "smtp", AttemptOutcome.ACCEPTED, at, at) for claim in claims]
+        [
+            Result(
+                claim.origin_id,
+                claim.seq,
+                claim.attempt,
+                "smtp",
+                AttemptOutcome.ACCEPTED,
+                at,
+                at,
+                provider_message_id=f"{claim.origin_id}-{claim.seq}",
+            )
+            for claim in claims
+        ]
+    )
+
+
+def _receipt(origin: UUID, seq: int, *, word: str = "delivered", correlated: bool = True) -> ReceiptEvent:
+    return ReceiptEvent(
+        provider="smtp",
+        receipt_id=f"{origin}-{seq}-{word}",
+        provider_message_id=f"{origin}-{seq}",
+        correlation=Correlation(origin, seq, 1) if correlated else None,
+        status=MessageStatus(word),
+        occurred_at=datetime.now(UTC),
     )
 
 
 async def _rows_read(sessions: Sessions, ledger: Ledger, campaign: UUID, singles: list[UUID]) -> tuple[int, int, int]:
     """What sending some of each reads: rows by sequential scans, rows by index, and how many messages it was."""
 
-    async def read() -> tuple[int, int]:
-        async with transaction(sessions) as session:
-            await execute(session, "SELECT pg_stat_force_next_flush()")
-        async with transaction(sessions) as session:
-            row = (await execute(session, _READ, {"tables": list(TABLES)})).one()
-        return row.by_scan, row.by_index
-
-    scanned, fetched = await read()
+    scanned, fetched = await _read_so_far(sessions)
     for number in range(CACHED_AFTER):
         await _send(ledger, [(campaign, seq) for seq in range(BATCH * number + 1, BATCH * (number + 1) + 1)])
         await _send(ledger, [(singles[number], 1)])
-    scanned_after, fetched_after = await read()
+    scanned_after, fetched_after = await _read_so_far(sessions)
     return scanned_after - scanned, fetched_after - fetched, CACHED_AFTER * (BATCH + 1)
+
+
+async def _read_so_far(sessions: Sessions) -> tuple[int, int]:
+    async with transaction(sessions) as session:
+        await execute(session, "SELECT pg_stat_force_next_flush()")
+    async with transaction(sessions) as session:
+        row = (await execute(session, _READ, {"tables": list(TABLES)})).one()
+    return row.by_scan, row.by_index
 
 
 async def test_large_tables_that_were_never_analysed(alone: Sessions):
@@ -104,3 +130,26 @@ async def test_one_campaign_is_nearly_the_whole_ledger(alone: Sessions):
     by_scan, by_index, messages = await _rows_read(alone, ledger, campaign, singles)
     assert by_scan == 0
     assert by_index < 20 * messages
+
+
+@pytest.mark.parametrize("analysed", [True, False])
+@pytest.mark.parametrize("correlated", [True, False])
+async def test_receipts_find_their_messages_by_key(alone: Sessions, *, analysed: bool, correlated: bool):
+    ledger, receipts = Ledger(alone, process="worker"), Receipts(alone)
+    campaign = await fill_campaign(alone, CACHED_AFTER)
+    if analysed:
+        async with transaction(alone) as session:
+            await execute(session, f"ANALYZE {', '.join(TABLES)}")
+    for seq in range(1, CACHED_AFTER + 1):
+        await _send(ledger, [(campaign, seq)])
+        await receipts.take([_receipt(campaign, seq, correlated=correlated)])
+    campaign = await fill_campaign(alone, LARGE)
+    rows = [(campaign, seq) for seq in range(1, CACHED_AFTER * BATCH + 1)]
+    await _send(ledger, rows)
+    by_scan, by_index = await _read_so_far(alone)
+    for start in range(0, len(rows), BATCH):
+        found = await receipts.take([_receipt(*row, correlated=correlated) for row in rows[start : start + BATCH]])
+        assert {taken.fate for taken in found} == {"applied"}
+    scanned, fetched = await _read_so_far(alone)
+    assert scanned == by_scan
+    assert fetched - by_index < 8 * len(rows)
