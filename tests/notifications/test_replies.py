@@ -6,10 +6,10 @@ from uuid import uuid4
 import pytest
 
 from notifications.addresses import address_ref
-from notifications.consent import SCOPE_ALL
+from notifications.consent import SCOPE_ALL, load_consent
 from notifications.database import Sessions, transaction
 from notifications.providers.receipts import Reply
-from notifications.queries.recipients import read_suppressions, suppress
+from notifications.queries.recipients import suppress
 from notifications.replies import Replies, ReplyFate
 from notifications.statuses import Channel
 
@@ -40,7 +40,8 @@ def reply(number: str, *, stops: bool, sid: str | None = None) -> Reply:
 async def is_suppressed(sessions: Sessions, number: str, channel: Channel = Channel.SMS) -> bool:
     reference = address_ref(KEY, channel, number)
     async with sessions() as session:
-        return (reference, channel, SCOPE_ALL) in await read_suppressions(session, [reference])
+        consent = await load_consent(session, None, [reference])
+    return consent.suppresses(reference, channel, SCOPE_ALL)
 
 
 async def test_stop_suppresses_and_start_lifts_it(sessions: Sessions, replies: Replies, number: str):
