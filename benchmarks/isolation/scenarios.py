@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from benchmarks._processes import read, usage
 from benchmarks.isolation.bench import Bench
 from benchmarks.isolation.load import CART, OTP, PAYMENT, RECEIPT, SHIPPED, Kind, latency
 
@@ -62,7 +63,14 @@ class Size:
         return max(10, math.ceil(count * self.scale))
 
 
-Stretch = dict[str, str]  # channel: source of its events
+@dataclass(frozen=True)
+class Stretch:
+    """`sources` of the probes' events by channel; `foreign_cores` is what everything else kept busy of the machine."""
+
+    sources: dict[str, str]
+    foreign_cores: float
+
+
 Scenario = Callable[[Bench, Size], Awaitable[Finding]]
 
 
@@ -76,9 +84,9 @@ async def slow_provider(bench: Bench, size: Size) -> Finding:
         calm.append(await _probes(bench, size, push=True))
         await bench.slow_down("smtp", SLOW_MS)
         troubled.append(await _probes(bench, size, push=True))
-        waiting.append(await bench.load.waiting(troubled[-1]["push"]))
+        waiting.append(await bench.load.waiting(troubled[-1].sources["push"]))
         await bench.slow_down("smtp", 0)
-        await _drained(bench, troubled[-1]["push"], None)
+        await _drained(bench, troubled[-1].sources["push"], None)
     finding = Finding({"e_mails_waiting_at_the_end_of_a_slow_stretch": waiting})
     await _compare(bench, finding, calm, troubled)
     return finding
@@ -99,7 +107,7 @@ async def slow_postgres(bench: Bench, size: Size) -> Finding:
         await _drained(bench, flood, count)
     finding = Finding()
     await _compare(bench, finding, calm, troubled)
-    for channel in fast[0]:
+    for channel in fast[0].sources:
         alone = await _latencies(bench, fast, channel)
         finding.figures[f"{channel} with a fast Postgres"] = asdict(latency(alone))
     return finding
@@ -147,7 +155,7 @@ async def paused_provider(bench: Bench, size: Size) -> Finding:
     await _until(lambda: _all_wait(bench, mails, count))
     before, begun = await bench.activity_starts("channels"), time.monotonic()
     troubled = [await _probes(bench, size), await _probes(bench, size)]
-    probes = sum([len(await _latencies(bench, troubled, channel)) for channel in troubled[0]])
+    probes = sum([len(await _latencies(bench, troubled, channel)) for channel in troubled[0].sources])
     starts = (await bench.activity_starts("channels") - before - probes) / (time.monotonic() - begun)
     await bench.resume("smtp")
     accepted, begun = await bench.load.accepted(mails), time.monotonic()
@@ -174,13 +182,14 @@ async def _probes(bench: Bench, size: Size, *, push: bool = False) -> Stretch:
     """One stretch of probes, on channels of their own; waits until those that no trouble is meant for have arrived."""
     kinds: dict[str, Kind] = {"sms": OTP, "whatsapp": SHIPPED} | ({"push": PAYMENT} if push else {})
     paces = {channel: size.pace * (E_MAILS_A_PROBE if channel == "push" else 1) for channel in kinds}
+    before = read(bench.pids)
     sources = await asyncio.gather(
         *(bench.load.steadily(kind, paces[channel], size.seconds) for channel, kind in kinds.items())
     )
-    stretch = dict(zip(kinds, sources, strict=True))
+    stretch = Stretch(dict(zip(kinds, sources, strict=True)), round(usage(before, read(bench.pids)).foreign_cores, 2))
 
     async def have_arrived() -> bool:
-        found = [len(await _latencies(bench, [stretch], channel)) for channel in stretch]
+        found = [len(await _latencies(bench, [stretch], channel)) for channel in kinds]
         return all(count >= int(size.seconds * pace) for count, pace in zip(found, paces.values(), strict=True))
 
     await _until(have_arrived)
@@ -188,12 +197,16 @@ async def _probes(bench: Bench, size: Size, *, push: bool = False) -> Stretch:
 
 
 async def _compare(bench: Bench, finding: Finding, calm: list[Stretch], troubled: list[Stretch]) -> None:
-    for channel in calm[0]:
+    finding.figures["foreign_cores"] = {
+        "calm": [stretch.foreign_cores for stretch in calm],
+        "troubled": [stretch.foreign_cores for stretch in troubled],
+    }
+    for channel in calm[0].sources:
         finding.compare(channel, await _latencies(bench, calm, channel), await _latencies(bench, troubled, channel))
 
 
 async def _latencies(bench: Bench, stretches: list[Stretch], channel: str) -> list[float]:
-    return await bench.load.latencies(*(stretch[channel] for stretch in stretches), channel=channel)
+    return await bench.load.latencies(*(stretch.sources[channel] for stretch in stretches), channel=channel)
 
 
 async def _all_wait(bench: Bench, source: str, count: int) -> bool:
