@@ -2,7 +2,8 @@
 
 The whole stack with real processes and sandbox providers, started for this alone. Each scenario is a row, with the
 calm stretches of the same run as its measure; only their ratios are worth stating, and only where `foreign_cores`, what
-else kept the machine busy, was the same in both. Memory is the proportional set size. Needs Linux. At full scale all of it takes about half an hour, with `--scale 0.1` a few minutes.
+else kept the machine busy, was the same in both. Memory is the proportional set size. Needs Linux. At full scale all of
+it takes about half an hour, with `--scale 0.1` a few minutes.
 """
 
 import argparse
