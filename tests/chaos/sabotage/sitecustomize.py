@@ -20,8 +20,8 @@ SAFEGUARDS = {
     ),
     "claim": (
         "notifications.queries.claim",
-        "    SELECT *, CASE\n        WHEN status",
-        "    SELECT *, CASE\n        WHEN true THEN 'claimed'\n        WHEN status",
+        "        WHEN status NOT IN ('pending', 'sending') THEN 'final'\n",
+        "        WHEN true THEN 'claimed'\n",
     ),
     "order": (
         "bridge.consumer",
