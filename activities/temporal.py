@@ -1,8 +1,11 @@
 """Names that clients, workers and workflows share: task queues, search attributes, ids; and the connection."""
 
+from dataclasses import replace
+
 from temporalio.client import Client
 from temporalio.common import SearchAttributeKey
-from temporalio.contrib.pydantic import pydantic_data_converter
+from temporalio.contrib.pydantic import PydanticPayloadConverter, pydantic_data_converter
+from temporalio.converter import CompositePayloadConverter
 from temporalio.envconfig import ClientConfig
 from temporalio.runtime import Runtime
 from temporalio.service import RetryConfig
@@ -52,6 +55,19 @@ def resend_workflow_id(notification_id: object, seq: int, round_number: int) -> 
     return f"{notification_workflow_id(notification_id)}-resend-{seq}-{round_number}"
 
 
+_PYDANTIC = tuple(PydanticPayloadConverter().converters.values())
+
+
+class SharedPayloadConverter(CompositePayloadConverter):
+    """Pydantic's, keeping what it worked out about a type: each workflow makes a converter of its own."""
+
+    def __init__(self) -> None:
+        super().__init__(*_PYDANTIC)
+
+
+DATA_CONVERTER = replace(pydantic_data_converter, payload_converter_class=SharedPayloadConverter)
+
+
 async def connect(
     *, runtime: Runtime | None = None, lazy: bool = False, retry_config: RetryConfig | None = None
 ) -> Client:
@@ -67,7 +83,7 @@ async def connect(
     config.setdefault("target_host", "localhost:7233")
     return await Client.connect(
         **config,
-        data_converter=pydantic_data_converter,
+        data_converter=DATA_CONVERTER,
         runtime=runtime,
         lazy=lazy,
         retry_config=retry_config,

@@ -8,21 +8,21 @@ import signal
 import sys
 
 from temporalio.client import Client
-from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.worker import Worker
 
+from activities.temporal import DATA_CONVERTER
 from benchmarks._bare import BARE_ACTIVITIES, BARE_WORKFLOWS, BareWorkflow, do_nothing
-from worker.composition import LIGHT_SANDBOX, MAX_WORKFLOW_TASKS
+from worker.composition import MAX_WORKFLOW_TASKS, UNSANDBOXED
 
 
 async def main(what: str, address: str) -> None:
-    client = await Client.connect(address, data_converter=pydantic_data_converter)
+    client = await Client.connect(address, data_converter=DATA_CONVERTER)
     if what == "workflows":
         worker = Worker(
             client,
             task_queue=BARE_WORKFLOWS,
             workflows=[BareWorkflow],
-            workflow_runner=LIGHT_SANDBOX,
+            workflow_runner=UNSANDBOXED,
             max_concurrent_workflow_tasks=MAX_WORKFLOW_TASKS,
         )
     else:

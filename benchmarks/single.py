@@ -22,8 +22,8 @@ from typing import Any
 
 import httpx
 from temporalio.client import Client
-from temporalio.contrib.pydantic import pydantic_data_converter
 
+from activities.temporal import DATA_CONVERTER
 from benchmarks._bare import BARE_WORKFLOWS, BareWorkflow
 from benchmarks._processes import Usage, per_thousand, read, usage
 from benchmarks._stack import (
@@ -172,7 +172,7 @@ async def contend(contest: Contest, count: int, rounds: int, seconds: int) -> di
 
 async def run(count: int, rounds: int, seconds: int) -> dict[str, Any]:
     async with benchmark_stack() as stack:
-        client = await Client.connect(stack.endpoints.temporal, data_converter=pydantic_data_converter)
+        client = await Client.connect(stack.endpoints.temporal, data_converter=DATA_CONVERTER)
         pids = processes(stack) | await bare_workers(stack)
         async with event_producer(stack) as producer:
             found = await contend(Contest(stack, client, producer, pids), count, rounds, seconds)
