@@ -29,6 +29,15 @@ REFUSALS = [
     for name, bench in BENCHES.items()
     for number, refusal in enumerate(bench().refusals)
 ]
+SMTP_SERVERS = ("smtp", "smtp-pipelining")
+SMTP_HANGS = (
+    ({"CONNECT": [Fault.HANG]}, TransientDeliveryError),
+    ({"EHLO": [Fault.TRICKLE]}, TransientDeliveryError),
+    ({"MAIL": [Fault.HANG]}, TransientDeliveryError),
+    ({"RCPT": [Fault.TRICKLE]}, TransientDeliveryError),
+    ({"DATA": [Fault.HANG]}, TransientDeliveryError),
+    ({"END": [Fault.TRICKLE]}, UnknownOutcome),
+)
 LOST = [(name, answer) for name, bench in BENCHES.items() for answer in bench.lost]
 
 
@@ -124,12 +133,7 @@ async def test_a_hanging_vendor_is_left_at_the_deadline(bench, failure):
     ("name", "answer", "kind"),
     [
         *((name, Misbehaviour.TRICKLE, UnknownOutcome) for name in HTTP_VENDORS),
-        ("smtp", {"CONNECT": [Fault.HANG]}, TransientDeliveryError),
-        ("smtp", {"EHLO": [Fault.TRICKLE]}, TransientDeliveryError),
-        ("smtp", {"MAIL": [Fault.HANG]}, TransientDeliveryError),
-        ("smtp", {"RCPT": [Fault.TRICKLE]}, TransientDeliveryError),
-        ("smtp", {"DATA": [Fault.HANG]}, TransientDeliveryError),
-        ("smtp", {"END": [Fault.TRICKLE]}, UnknownOutcome),
+        *((name, answer, kind) for name in SMTP_SERVERS for answer, kind in SMTP_HANGS),
     ],
     ids=ids,
 )

@@ -3,10 +3,12 @@
 """
 
 import re
+import time
 from binascii import b2a_qp
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import format_datetime
+from functools import lru_cache
 from uuid import UUID
 
 from notifications.providers.base import EmailContent, ErrorScope, OutgoingMessage, PermanentDeliveryError
@@ -57,7 +59,7 @@ def build_mail(
         ("To", to.header()),
         *([("Reply-To", reply_to.header())] if reply_to else []),
         ("Subject", unstructured("Subject", content.subject)),
-        ("Date", format_datetime(datetime.now(UTC))),
+        ("Date", _date(int(time.time()))),
         ("Message-ID", f"<{idempotency_key}@{sender.domain}>"),
         ("X-Tidings-Correlation", message.correlation),
         *extra_fields(content),
@@ -70,6 +72,12 @@ def build_mail(
         needs_smtputf8=not head.isascii(),
         data=head.encode("utf-8", "replace") + _body(content, idempotency_key),
     )
+
+
+@lru_cache(maxsize=1)
+def _date(second: int) -> str:
+    """RFC 5322 §3.3; the mails of one second share it."""
+    return format_datetime(datetime.fromtimestamp(second, UTC))
 
 
 def email_content(message: OutgoingMessage) -> EmailContent:

@@ -6,11 +6,12 @@ import socket
 import ssl
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from uuid import UUID
 
-from aiosmtplib import SMTPException, SMTPResponse, SMTPResponseException, SMTPServerDisconnected
+from aiosmtplib import SMTPException, SMTPResponseException, SMTPServerDisconnected
 
 from notifications.providers import verdicts
 from notifications.providers.base import (
@@ -23,6 +24,7 @@ from notifications.providers.base import (
     UnknownOutcome,
 )
 from notifications.providers.email.mime import Mail, build_mail, own_mailbox
+from notifications.providers.email.smtp_dialogue import Answer, NotSmtpError
 from notifications.providers.email.smtp_pool import IDLE_SECONDS, Connection, SmtpPool
 from notifications.providers.verdicts import Verdict
 from notifications.settings import SmtpSettings
@@ -91,6 +93,8 @@ SIZE_CODES = frozenset({"5.2.3", "5.3.4"})
 _ENHANCED_CODE = re.compile(r"([245]\.\d{1,3}\.\d{1,3})(?=\s|$)")
 _COMPLETED, _GO_ON, _CLOSING = range(200, 300), range(300, 400), 421
 _REFUSALS, _PERMANENT = range(400, 600), 500
+_NOT_IN_COMMANDS = re.compile(rb"[\x00-\x20\x7f<>]")
+_HEAR_OUT_SECONDS = 1.0
 
 
 @dataclass(slots=True)
@@ -166,11 +170,11 @@ class SmtpProvider:
         is_usable = False
         try:
             if mail is not None:
-                _check_abilities(connection.client.esmtp_extensions, mail)
+                _check_abilities(connection.extensions, mail)
                 await _transfer(connection, mail, call)
             is_usable = True
         except _RefusedError as refused:
-            is_usable = connection.needs_reset = refused.code != _CLOSING
+            is_usable = connection.needs_reset = refused.code != _CLOSING and not connection.is_spoilt
             raise
         except PermanentDeliveryError:
             is_usable = True
@@ -180,35 +184,62 @@ class SmtpProvider:
 
 
 async def _transfer(connection: Connection, mail: Mail, call: _Call) -> None:
-    client = connection.client
+    dialogue, envelope = connection.dialogue, _envelope(connection, mail)
     connection.messages += 1
+    connection.needs_reset = False
     call.command = "MAIL"
-    if connection.needs_reset:
-        _expect(_COMPLETED, await client.execute_command(b"RSET"))
-        connection.needs_reset = False
-    options = [b"SMTPUTF8", b"BODY=8BITMIME"] if mail.needs_smtputf8 else []
-    if "size" in client.esmtp_extensions:
-        options.append(b"SIZE=%d" % len(mail.data))
-    _expect(_COMPLETED, await client.execute_command(b"MAIL", b"FROM:<%s>" % mail.sender.encode(), *options))
-    call.command = "RCPT"
-    _expect(_COMPLETED, await client.execute_command(b"RCPT", b"TO:<%s>" % mail.recipient.encode()))
-    call.command = "DATA"
-    _expect(_GO_ON, await client.execute_command(b"DATA"))
-    if client.protocol is None:
-        raise SMTPServerDisconnected("closed after DATA")
+    dialogue.begin()
+    is_pipelined = "pipelining" in connection.extensions
+    if is_pipelined:
+        dialogue.say(b"".join(line for _, line in envelope))
+    for number, (call.command, line) in enumerate(envelope, 1):
+        if not is_pipelined:
+            dialogue.say(line)
+        answer = await dialogue.answer()
+        if is_pipelined and answer.code in _REFUSALS and answer.code != _CLOSING:
+            await _hear_out(connection, len(envelope) - number)
+        _expect(_GO_ON if call.command == "DATA" else _COMPLETED, answer)
     call.may_be_accepted = True
     # The dot is stuffed (RFC 5321 §4.5.2) and the end goes out with the text: one write, one answer.
-    client.protocol.write(mail.data.replace(b"\r\n.", b"\r\n..") + b".\r\n")
-    answer = await client.protocol.read_response()
+    dialogue.say(mail.data.replace(b"\r\n.", b"\r\n..") + b".\r\n")
+    answer = await dialogue.answer()
     call.may_be_accepted = answer.code not in _COMPLETED and answer.code not in _REFUSALS
     _expect(_COMPLETED, answer)
 
 
-def _expect(codes: range, answer: SMTPResponse) -> None:
+def _envelope(connection: Connection, mail: Mail) -> list[tuple[str, bytes]]:
+    """The commands before the text, each with the name that it has for a refusal."""
+    options = b" SMTPUTF8 BODY=8BITMIME" if mail.needs_smtputf8 else b""
+    if "size" in connection.extensions:
+        options += b" SIZE=%d" % len(mail.data)
+    sender, recipient = mail.sender.encode(), mail.recipient.encode()
+    if _NOT_IN_COMMANDS.search(sender + recipient):
+        raise PermanentDeliveryError("email_invalid_address", "an address with a line end", scope=ErrorScope.MESSAGE)
+    return [
+        *([("MAIL", b"RSET\r\n")] if connection.needs_reset else []),
+        ("MAIL", b"MAIL FROM:<%s>%s\r\n" % (sender, options)),
+        ("RCPT", b"RCPT TO:<%s>\r\n" % recipient),
+        ("DATA", b"DATA\r\n"),
+    ]
+
+
+async def _hear_out(connection: Connection, left: int) -> None:
+    """Read the answers to what went out with a refused command; the refusal stays what the send is about.
+
+    A server may wait for a text even without a recipient (RFC 2920 §3.1): the connection is then of no further use.
+    """
+    connection.is_spoilt = True
+    with suppress(OSError, TimeoutError):
+        async with asyncio.timeout(_HEAR_OUT_SECONDS):
+            answers = [await connection.dialogue.answer() for _ in range(left)]
+            connection.is_spoilt = any(answer.code in _GO_ON for answer in answers)
+
+
+def _expect(codes: range, answer: Answer) -> None:
     if answer.code in _REFUSALS:
-        raise _RefusedError(answer.code, answer.message)
+        raise _RefusedError(answer.code, answer.text)
     if answer.code not in codes:
-        raise SMTPServerDisconnected("an answer out of turn")
+        raise NotSmtpError("an answer out of turn")
 
 
 def _check_abilities(extensions: Mapping[str, str], mail: Mail) -> None:

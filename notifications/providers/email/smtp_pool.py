@@ -5,10 +5,12 @@ import socket
 import ssl
 import time
 from collections import deque
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from aiosmtplib import SMTP
+from aiosmtplib import SMTP, SMTPServerDisconnected
 
+from notifications.providers.email.smtp_dialogue import Dialogue
 from notifications.settings import SmtpSettings
 
 # Postfix lets an idle client wait 5 min, Exchange Online 1 min; others less.
@@ -20,8 +22,11 @@ MAX_MESSAGES = 100
 @dataclass(slots=True)
 class Connection:
     client: SMTP
+    dialogue: Dialogue
+    extensions: Mapping[str, str]  # what the server said that it can do, in small letters
     messages: int = 0
     needs_reset: bool = False  # a refused envelope is still open
+    is_spoilt: bool = False  # the server waits for a text that will not come
     idle_since: float = field(default_factory=time.monotonic)
 
     @property
@@ -30,9 +35,8 @@ class Connection:
 
     def close(self) -> None:
         """Say goodbye without waiting for the answer."""
-        protocol = self.client.protocol
-        if protocol is not None and protocol.is_connected:
-            protocol.write(b"QUIT\r\n")
+        if self.dialogue.is_open:
+            self.dialogue.say(b"QUIT\r\n")
         self.client.close()
 
 
@@ -70,7 +74,7 @@ class SmtpPool:
     def keep(self, connection: Connection) -> None:
         """Back to the idle ones."""
         self._places.release()
-        if connection.messages >= MAX_MESSAGES or not connection.client.is_connected:
+        if connection.messages >= MAX_MESSAGES or not connection.dialogue.is_open:
             connection.close()
             return
         connection.idle_since = time.monotonic()
@@ -93,7 +97,7 @@ class SmtpPool:
     def _newest(self) -> Connection | None:
         while self._idle:
             connection = self._idle.pop()
-            if connection.client.is_connected and time.monotonic() - connection.idle_since < self._idle_seconds:
+            if connection.dialogue.is_open and time.monotonic() - connection.idle_since < self._idle_seconds:
                 return connection
             connection.close()
         return None
@@ -115,10 +119,10 @@ class SmtpPool:
             await client.connect()
             if client.is_ehlo_or_helo_needed:
                 await client.ehlo()
+            return Connection(client, Dialogue(_transport(client)), dict(client.esmtp_extensions))
         except BaseException:
             client.close()
             raise
-        return Connection(client)
 
     def _close_idle(self) -> None:
         self._sweep = None
@@ -128,6 +132,13 @@ class SmtpPool:
         if self._idle:
             wait = self._idle[0].idle_since + self._idle_seconds - now
             self._sweep = asyncio.get_running_loop().call_later(wait, self._close_idle)
+
+
+def _transport(client: SMTP) -> asyncio.Transport:
+    transport = client.protocol.transport if client.protocol is not None else None
+    if not isinstance(transport, asyncio.Transport):
+        raise SMTPServerDisconnected("closed after the greeting")
+    return transport
 
 
 def _hostname() -> str:

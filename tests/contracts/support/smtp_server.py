@@ -83,8 +83,8 @@ class ScriptedSmtp:
             envelope = Envelope(_path(line))
             await self._answer("MAIL", b"250 2.1.0 ok", writer)
         elif verb == "RCPT":
-            envelope.recipient = _path(line)
-            await self._answer("RCPT", b"250 2.1.5 ok", writer)
+            if await self._answer("RCPT", b"250 2.1.5 ok", writer):
+                envelope.recipient = _path(line)
         elif verb == "DATA":
             await self._data(envelope, reader, writer)
         else:
@@ -92,7 +92,7 @@ class ScriptedSmtp:
         return envelope
 
     async def _data(self, envelope: Envelope, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        if not await self._answer("DATA", b"354 go on", writer):
+        if not await self._answer("DATA", b"354 go on" if envelope.recipient else b"503 5.5.1 no recipient", writer):
             return
         text = await reader.readuntil(b"\r\n.\r\n")
         envelope.data = text.removesuffix(b".\r\n").replace(b"\r\n..", b"\r\n.")

@@ -240,6 +240,14 @@ class SmtpBench:
         )
 
 
+class PipeliningSmtpBench(SmtpBench):
+    """A server that takes MAIL, RCPT and DATA at once, as most do."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.server.extensions = (*self.server.extensions, "PIPELINING")
+
+
 __all__ = [
     "BENCHES",
     "BODY",
@@ -251,13 +259,21 @@ __all__ = [
     "PUBLIC_KEY",
     "FcmBench",
     "MetaBench",
+    "PipeliningSmtpBench",
     "SendGridBench",
     "SmtpBench",
     "TwilioBench",
     "outgoing",
     "running",
 ]
-BENCHES = {"smtp": SmtpBench, "sendgrid": SendGridBench, "fcm": FcmBench, "twilio": TwilioBench, "meta": MetaBench}
+BENCHES = {
+    "smtp": SmtpBench,
+    "smtp-pipelining": PipeliningSmtpBench,
+    "sendgrid": SendGridBench,
+    "fcm": FcmBench,
+    "twilio": TwilioBench,
+    "meta": MetaBench,
+}
 HTTP_VENDORS = ("sendgrid", "fcm", "twilio", "meta")
 
 
