@@ -21,7 +21,7 @@ from temporalio.contrib.pydantic import pydantic_data_converter
 from bridge.kafka_settings import kafka_config
 from bridge.producer import EventProducer
 from devstack.applications import APPLICATION_NAMES, Application, applications
-from devstack.ports import DEFAULT_PORTS, free_ports
+from devstack.ports import DEFAULT_PORTS, free_ports, ports_apart
 from devstack.state import STATE
 from devstack.supervisor import SERVER_NAMES, Stack, StackOptions, running_stack
 from devstack.variables import process_environment
@@ -29,8 +29,6 @@ from devstack.variables import process_environment
 RECIPIENTS = tuple(f"chaos-{number}" for number in range(12))
 VENDORS = ("smtp", "fcm", "twilio", "meta")
 SESSION_SECONDS = 10  # of the Kafka consumers; librdkafka's own is 45 s, which would only be waited for
-# Not those of a dev stack: one that starts while a server is down here would take its place.
-_PORTS = {name: port + 11_000 for name, port in DEFAULT_PORTS.items()}
 # Processes die here, not machines: files in memory outlive them, and Temporal's SQLite does not wait for a disk.
 _MEMORY = "/dev/shm" if Path("/dev/shm").is_dir() else None  # noqa: S108 - an own folder is made there
 LOGS = STATE / "chaos-logs"  # of the last stack
@@ -80,7 +78,7 @@ class World:
     async def second(self, name: str) -> AsyncIterator[Application]:
         """Another process of the same kind beside the first."""
         (port,) = free_ports(1)
-        specs = applications({**_PORTS, f"{name}_metrics": port})
+        specs = applications({**DEFAULT_PORTS, f"{name}_metrics": port})
         (spec,) = (replace(spec, name=f"{name}-2") for spec in specs if spec.name == name)
         environment = process_environment(self.stack.servers.variables(), state=self.state)
         twin = Application(spec, self.stack.spawner, env=environment)
@@ -111,7 +109,7 @@ async def running_world() -> AsyncIterator[World]:
 
 @asynccontextmanager
 async def _world_in(state: Path) -> AsyncIterator[World]:
-    options = StackOptions(state=state, persist=True, ports=_PORTS, quiet=(*SERVER_NAMES, *APPLICATION_NAMES))
+    options = StackOptions(state=state, persist=True, ports=ports_apart(), quiet=(*SERVER_NAMES, *APPLICATION_NAMES))
     async with running_stack(options, Console(quiet=True)) as stack:
         variables = stack.servers.variables()
         token = {"authorization": f"Bearer {variables['TIDINGS_API_TOKEN']}"}
