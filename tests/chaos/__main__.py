@@ -12,7 +12,7 @@ from rich.console import Console
 
 from tests.chaos.faults import FAULTS, Fault
 from tests.chaos.run import Row, play
-from tests.chaos.table import cells, table
+from tests.chaos.table import cells, markdown, table
 from tests.chaos.world import running_world
 
 _console = Console(highlight=False, width=160)
@@ -23,6 +23,7 @@ def main() -> int:
     parser.add_argument("--seeds", type=int, default=1, help="runs of each fault")
     parser.add_argument("--fault", default="*", help="names, as a pattern: worker-kill, 'kafka-*'")
     parser.add_argument("--json", type=Path, help="write the rows to this file")
+    parser.add_argument("--markdown", type=Path, help="write a table with a row per fault to this file")
     parser.add_argument("--list", action="store_true", help="name the faults and end")
     wanted = parser.parse_args()
     faults = [fault for fault in FAULTS if fnmatch.fnmatch(fault.name, wanted.fault)]
@@ -35,6 +36,8 @@ def main() -> int:
     _console.print(table(rows))
     if wanted.json:
         wanted.json.write_text(json.dumps([row.document() for row in rows], indent=2, default=str) + "\n")
+    if wanted.markdown:
+        wanted.markdown.write_text(markdown(rows))
     wrong = [f"{row.fault}, seed {row.seed}: {what}" for row in rows for what in row.wrong]
     for line in wrong:
         _console.print(f"[red]✗[/red] {line}")

@@ -99,7 +99,7 @@ async def settle_accounts(world: World, load: Load, fault: tuple[datetime, datet
     received = await _received(world, began)
     account = Account(events=len(load.accepted), messages=len(rows))
     for row in rows:
-        _judge(account, row, received[str(message_id(row["origin_id"], row["seq"]))])
+        judge(account, row, received[str(message_id(row["origin_id"], row["seq"]))])
     await _judge_events(world, account, load)
     (count,) = await world.rows(_IN_FLIGHT, load.source, fault[1], fault[0], load.source)
     account.in_flight = int(count["count"])
@@ -109,7 +109,8 @@ async def settle_accounts(world: World, load: Load, fault: tuple[datetime, datet
     return account
 
 
-def _judge(account: Account, row: Mapping[str, Any], copies: int) -> None:
+def judge(account: Account, row: Mapping[str, Any], copies: int) -> None:
+    """Enter one message of the ledger, of which the vendors took `copies`."""
     once = row["duplicates"] == "at_most_once"
     reason = row["stuck_reason"] or row["reason"]
     name = f"message {row['origin_id']}/{row['seq']} ({row['channel']}, {row['status']}, {reason})"

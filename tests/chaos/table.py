@@ -1,4 +1,4 @@
-"""The table that `make chaos` prints."""
+"""The tables: a row per fault and seed for the terminal, a row per fault for docs/guarantees.md."""
 
 from collections.abc import Sequence
 
@@ -7,6 +7,7 @@ from rich.table import Table
 from tests.chaos.run import Row
 
 _NUMBERS = ("events", "messages", "received", "lost", "forbidden", "duplicates", "unknown", "in_flight", "unsent")
+_SUMMED = ("events", "messages", "lost", "forbidden", "duplicates", "unknown", "in_flight")
 _TITLES = {"forbidden": "silently twice", "in_flight": "in flight", "unsent": "given up"}
 
 
@@ -21,6 +22,20 @@ def table(rows: Sequence[Row]) -> Table:
     for row in rows:
         drawn.add_row(*cells(row), "[red]✗[/red]" if row.wrong else "[green]✓[/green]")
     return drawn
+
+
+def markdown(rows: Sequence[Row]) -> str:
+    """Sums over the seeds, and the slowest recovery."""
+    lines = [
+        "| fault | runs | events | messages | lost | silently twice | duplicates | unknown | in flight | recovery, s |",
+        "|---|---|---|---|---|---|---|---|---|---|",
+    ]
+    for fault in dict.fromkeys(row.fault for row in rows):
+        runs = [row for row in rows if row.fault == fault]
+        sums = [str(sum(getattr(row.account, name) for row in runs)) for name in _SUMMED]
+        slowest = max(runs, key=lambda row: float("inf") if row.recovered is None else row.recovered)
+        lines.append(f"| {' | '.join([fault, str(len(runs)), *sums, cells(slowest)[-1]])} |")
+    return "\n".join(lines) + "\n"
 
 
 def cells(row: Row) -> list[str]:
