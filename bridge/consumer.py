@@ -27,6 +27,8 @@ from bridge.watermark import Watermark
 from notifications.events import Record
 
 _BATCHES = 4  # that fill what may be in flight
+# Seconds with too much in flight. A pause throws away what was fetched; without one, a rebalance waits for a poll.
+_PAUSE_AFTER = 1.0
 _WAIT = 0.05  # seconds without a record before completions and pauses are looked at
 _COMMIT_EVERY = 0.5  # seconds
 _LOOK_EVERY = 5.0  # seconds between two looks at lag and brokers
@@ -75,7 +77,8 @@ class RecordConsumer:
         self._ended: queue.SimpleQueue[tuple[list[tuple[Watermark, int]], Future[None]]] = queue.SimpleQueue()
         self._marks: dict[Partition, Watermark] = {}
         self._paused: dict[Partition, str] = {}
-        self._is_throttled = False
+        self._throttled_since: float | None = None  # too much is in flight
+        self._holds_back = False  # and it may soon be less
         self._failure: BaseException | None = None
         self._outstanding = 0  # batches handed out
 
@@ -117,11 +120,14 @@ class RecordConsumer:
     def _read(self) -> None:
         committed_at = looked_at = 0.0
         while not self._stopping.is_set():
-            # one record at once, and whatever has arrived with it: a full batch is never waited for
-            messages = self._consumer.consume(1, _WAIT)
-            batch = self._most_in_flight // _BATCHES
-            self._submit(messages + self._consumer.consume(batch, 0) if messages else [])
-            self._reap()
+            if self._holds_back:
+                self._reap(_WAIT)
+            else:
+                # one record at once, and whatever has arrived with it: a full batch is never waited for
+                messages = self._consumer.consume(1, _WAIT)
+                batch = self._most_in_flight // _BATCHES
+                self._submit(messages + self._consumer.consume(batch, 0) if messages else [])
+                self._reap()
             self._regulate()
             now = time.monotonic()
             if now - committed_at >= _COMMIT_EVERY:
@@ -192,10 +198,14 @@ class RecordConsumer:
         """Pause what must wait and resume what may go on."""
         in_flight = sum(mark.in_flight for mark in self._marks.values())
         IN_FLIGHT.labels(self._group).set(in_flight)
-        self._is_throttled = in_flight >= self._most_in_flight // (2 if self._is_throttled else 1)
+        is_throttled = in_flight >= self._most_in_flight // (1 if self._throttled_since is None else 2)
+        now = time.monotonic()
+        self._throttled_since = (self._throttled_since or now) if is_throttled else None
+        must_pause = is_throttled and now - (self._throttled_since or now) >= _PAUSE_AFTER
+        self._holds_back = is_throttled and not must_pause
         wanted: dict[Partition, str] = {}
         for partition in self._marks:
-            reason = "in_flight" if self._is_throttled else self._gate(partition[0])
+            reason = "in_flight" if must_pause else self._gate(partition[0])
             if reason is not None:
                 wanted[partition] = reason
         pause = [partition for partition in wanted if partition not in self._paused]
