@@ -3,7 +3,7 @@
 from datetime import datetime
 from uuid import UUID
 
-from notifications.database import Sessions, execute, transaction
+from notifications.database import Sessions, execute, execute_prepared, transaction
 from notifications.plans import UnknownNotificationError
 from notifications.statuses import ACCEPTED, NotificationStatus
 
@@ -17,25 +17,30 @@ WITH ends AS (
            bool_or(status IN ('failed', 'bounced')) AS failed,
            bool_or(status = 'cancelled') AS cancelled,
            bool_or(status = 'skipped' AND reason = 'expired') AS expired
-    FROM messages WHERE origin_id = :id
+    FROM messages WHERE origin_id = %(id)s
 )
 UPDATE notifications SET
     status = CASE WHEN ends.done THEN 'done' WHEN ends.failed THEN 'failed' WHEN ends.cancelled THEN 'cancelled'
                   WHEN ends.expired THEN 'expired' ELSE 'skipped' END,
     finished_at = coalesce(finished_at, now()), tried_at = coalesce(tried_at, now()), wake_at = NULL
-FROM ends WHERE id = :id AND ends.open = 0 AND finished_at IS NULL
+FROM ends WHERE id = %(id)s AND ends.open = 0 AND finished_at IS NULL
+RETURNING notifications.status
 """
 
 _STUCK = """
 UPDATE notifications SET status = 'stuck', tried_at = coalesce(tried_at, now()), wake_at = expires_at
-WHERE id = :id AND finished_at IS NULL
-  AND EXISTS (SELECT FROM messages WHERE origin_id = :id AND stuck_reason IS NOT NULL)
+WHERE id = %(id)s AND finished_at IS NULL
+  AND EXISTS (SELECT FROM messages WHERE origin_id = %(id)s AND stuck_reason IS NOT NULL)
+RETURNING status
 """
 
 _RUNNING = """
-UPDATE notifications SET status = 'running', wake_at = now() WHERE id = :id AND status = 'stuck'
-  AND NOT EXISTS (SELECT FROM messages WHERE origin_id = :id AND stuck_reason IS NOT NULL)
+UPDATE notifications SET status = 'running', wake_at = now() WHERE id = %(id)s AND status = 'stuck'
+  AND NOT EXISTS (SELECT FROM messages WHERE origin_id = %(id)s AND stuck_reason IS NOT NULL)
+RETURNING status
 """
+
+_STATUS = "SELECT status FROM notifications WHERE id = %(id)s"
 
 
 # `wake_at` is when the workflow goes on by itself: before that time nobody has to look whether it does.
@@ -66,11 +71,10 @@ class Progress:
         return await self._update(_RUNNING, notification_id)
 
     async def _update(self, statement: str, notification_id: UUID) -> NotificationStatus:
-        async with transaction(self._sessions) as session:
-            await execute(session, statement, {"id": notification_id})
-            status = (
-                await execute(session, "SELECT status FROM notifications WHERE id = :id", {"id": notification_id})
-            ).scalar()
-        if status is None:
+        async with self._sessions() as session:
+            where = {"id": notification_id}
+            changed = await execute_prepared(session, statement, where, alone=True)
+            found = changed or await execute_prepared(session, _STATUS, where)
+        if not found:
             raise UnknownNotificationError(str(notification_id))
-        return NotificationStatus(str(status))
+        return NotificationStatus(found[0].status)
