@@ -223,8 +223,9 @@ async def test_a_closed_gate_stops_reading_and_an_open_one_goes_on(bench: _Bench
 @pytest.mark.parametrize("most", [400, 50])
 async def test_a_slow_handler_bounds_what_is_in_flight(bench: _Bench, most: int) -> None:
     """What the process holds of a backlog is this, however long the backlog."""
+    backlog = 8 * most
     bench.open.clear()
-    await bench.produce(3_000)
+    await bench.produce(backlog)
     async with bench.consumer(most_in_flight=most):
 
         async def throttled() -> bool:
@@ -235,7 +236,7 @@ async def test_a_slow_handler_bounds_what_is_in_flight(bench: _Bench, most: int)
             await eventually(lambda: _more_than(bench, 2 * most), within=0.5)
         assert len(bench.seen) <= most + most // 4
         bench.open.set()
-        await bench.all_done(3_000)
+        await bench.all_done(backlog)
 
 
 async def _more_than(bench: _Bench, count: int) -> bool:

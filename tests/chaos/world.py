@@ -5,8 +5,8 @@ import os
 import shutil
 import signal
 import tempfile
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -89,6 +89,18 @@ class World:
             await twin.take_down()
 
 
+@contextmanager
+def _environment(**variables: str) -> Iterator[None]:
+    """What the stack hands on to its processes."""
+    before = dict(os.environ)
+    os.environ.update(variables)
+    try:
+        yield
+    finally:
+        os.environ.clear()
+        os.environ.update(before)
+
+
 @asynccontextmanager
 async def running_world() -> AsyncIterator[World]:
     """A persisted stack of its own in a folder that goes afterwards, with recipients to send to.
@@ -97,8 +109,8 @@ async def running_world() -> AsyncIterator[World]:
         StackError: it does not start.
 
     """
-    os.environ.update(_VARIABLES)
-    with tempfile.TemporaryDirectory(prefix="tidings-chaos-", dir=_MEMORY) as folder:
+    folders = tempfile.TemporaryDirectory(prefix="tidings-chaos-", dir=_MEMORY)
+    with _environment(**_VARIABLES), folders as folder:
         os.chmod(folder, 0o755)  # noqa: PTH101, S103 - PostgreSQL may run as another user
         try:
             async with _world_in(Path(folder)) as world:
