@@ -27,7 +27,7 @@ SEND_RETRIES = {
         initial_interval=timedelta(seconds=2), backoff_coefficient=2.0, maximum_interval=timedelta(minutes=5)
     ),
     NotificationType.PROMOTIONAL: RetryPolicy(
-        initial_interval=timedelta(seconds=10), backoff_coefficient=2.0, maximum_interval=timedelta(minutes=15)
+        initial_interval=timedelta(seconds=3), backoff_coefficient=2.0, maximum_interval=timedelta(minutes=15)
     ),
 }
 

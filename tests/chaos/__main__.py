@@ -4,6 +4,7 @@ import argparse
 import asyncio
 import fnmatch
 import json
+import logging
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -32,6 +33,7 @@ def main() -> int:
         return 0
     if not faults:
         parser.error(f"no fault is called {wanted.fault}; --list names them")
+    logging.getLogger("kafka").setLevel(logging.CRITICAL)  # that a server is down is no news here
     rows = asyncio.run(_play_all(faults, wanted.seeds))
     _console.print(table(rows))
     if wanted.json:
