@@ -7,6 +7,7 @@ import asyncio
 import signal
 import sys
 
+import uvloop
 from temporalio.client import Client
 from temporalio.worker import Worker
 
@@ -35,4 +36,4 @@ async def main(what: str, address: str) -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(main(*sys.argv[1:]))
+    uvloop.run(main(*sys.argv[1:]))

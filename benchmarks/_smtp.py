@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from multiprocessing import Process, Queue, get_context
 
+import uvloop
 from typing_extensions import override
 
 GREETING = b"220 sink ESMTP\r\n"
@@ -45,7 +46,7 @@ def serve(ports: "Queue[int]") -> None:
         ports.put(server.sockets[0].getsockname()[1])
         await server.serve_forever()
 
-    asyncio.run(main())
+    uvloop.run(main())
 
 
 @contextmanager

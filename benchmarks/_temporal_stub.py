@@ -9,6 +9,7 @@ import asyncio
 import struct
 import sys
 
+import uvloop
 from temporalio.api.workflowservice.v1 import StartWorkflowExecutionResponse
 from typing_extensions import override
 
@@ -73,4 +74,4 @@ async def main(port: int) -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(main(int(sys.argv[1])))
+    uvloop.run(main(int(sys.argv[1])))

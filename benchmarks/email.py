@@ -25,6 +25,7 @@ from importlib.metadata import version
 from pathlib import Path
 from uuid import uuid4
 
+import uvloop
 from aiosmtplib import SMTP
 
 from benchmarks._smtp import RawSender, running_sink
@@ -184,7 +185,7 @@ def main() -> None:
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures there as well")
     arguments = parser.parse_args()
     with running_sink() as port:
-        ways = asyncio.run(compare(port, arguments.rounds))
+        ways = uvloop.run(compare(port, arguments.rounds))
     builds = [(build_seconds(built, 500), build_seconds(lambda: email_message().as_bytes(), 50)) for _ in range(3)]
     report = {
         "connections": CONNECTIONS,

@@ -18,6 +18,7 @@ from pathlib import Path
 
 import aiohttp
 import httpx
+import uvloop
 from typing_extensions import override
 
 from notifications.providers.http import HttpClient, encode_json
@@ -56,7 +57,7 @@ def serve(ports: "Queue[int]") -> None:
         ports.put(server.sockets[0].getsockname()[1])
         await server.serve_forever()
 
-    asyncio.run(main())
+    uvloop.run(main())
 
 
 async def measure(post: Post, requests: int) -> tuple[float, float]:
@@ -120,7 +121,7 @@ def main() -> None:
     server: Process = context.Process(target=serve, args=(ports,), daemon=True)  # type: ignore[assignment]
     server.start()
     try:
-        clients = asyncio.run(run(f"http://127.0.0.1:{ports.get(timeout=30)}/send"))
+        clients = uvloop.run(run(f"http://127.0.0.1:{ports.get(timeout=30)}/send"))
     finally:
         server.terminate()
         server.join()

@@ -22,6 +22,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import uvloop
+
 from benchmarks._processes import Usage, per_thousand, read, usage
 from benchmarks._stack import TOPIC, event_ids, one_time_code, produce, recipient_of
 from bridge.kafka_settings import kafka_config
@@ -188,7 +190,7 @@ def main() -> None:
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures there as well")
     arguments = parser.parse_args()
     began = time.monotonic()
-    report = asyncio.run(run(arguments.events, arguments.rounds))
+    report = uvloop.run(run(arguments.events, arguments.rounds))
     print(json.dumps(report, indent=2))
     print(f"took {time.monotonic() - began:.0f} s", file=sys.stderr)
     if arguments.json is not None:

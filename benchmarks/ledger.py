@@ -27,6 +27,7 @@ from pathlib import Path
 from uuid import UUID
 
 import psycopg
+import uvloop
 from pydantic import SecretStr
 from sqlalchemy.ext.asyncio import AsyncEngine
 
@@ -196,7 +197,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=ROUNDS, help="turns of bulk and single sends")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures there as well")
     arguments = parser.parse_args()
-    found = asyncio.run(run(arguments.messages, arguments.rounds))
+    found = uvloop.run(run(arguments.messages, arguments.rounds))
     report = {"messages": arguments.messages, "rounds": arguments.rounds, "python": platform.python_version()} | found
     print(json.dumps(report, indent=2))
     if arguments.json is not None:

@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import uvloop
 from temporalio.client import Client
 
 from activities.temporal import DATA_CONVERTER
@@ -193,7 +194,7 @@ def main() -> None:
     parser.add_argument("--seconds", type=int, default=15, help="how long the latency is looked at")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures there as well")
     arguments = parser.parse_args()
-    report = asyncio.run(run(arguments.notifications, arguments.rounds, arguments.seconds))
+    report = uvloop.run(run(arguments.notifications, arguments.rounds, arguments.seconds))
     print(json.dumps(report, indent=2))
     if arguments.json is not None:
         arguments.json.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")

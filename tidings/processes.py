@@ -1,6 +1,5 @@
 """`python -m tidings api | bridge | worker`: the processes of Tidings, each in the foreground until SIGTERM."""
 
-import asyncio
 from collections.abc import Coroutine
 from typing import Annotated, Any
 
@@ -11,13 +10,14 @@ ROLES = ("orchestrator", "push", "email", "sms", "whatsapp", "bulk")
 
 def _run(process: Coroutine[Any, Any, None]) -> None:
     """Run it; what a person has to mend is said in one line, anything else keeps its traceback."""
+    import uvloop
     from sqlalchemy.exc import OperationalError
 
     from notifications.migrations import StaleSchemaError
     from notifications.settings import SettingsError
 
     try:
-        asyncio.run(process)
+        uvloop.run(process)
     except (SettingsError, StaleSchemaError) as error:
         reason = str(error)
     except OperationalError as error:

@@ -9,6 +9,8 @@ import signal
 import sys
 from pathlib import Path
 
+import uvloop
+
 from devstack.sandbox.server import Sandbox, SandboxOptions
 
 
@@ -44,7 +46,7 @@ async def run(options: SandboxOptions) -> None:
 def main() -> int:
     try:
         with contextlib.suppress(KeyboardInterrupt):
-            asyncio.run(run(_options(sys.argv[1:])))
+            uvloop.run(run(_options(sys.argv[1:])))
     except (OSError, ValueError) as error:
         print(f"sandbox: {error}; give another port, 0 for any free one", file=sys.stderr)  # noqa: T201 - to a person
         return 1
