@@ -84,6 +84,23 @@ class NotificationStatus(StrEnum):
         return self not in {NotificationStatus.SCHEDULED, NotificationStatus.RUNNING, NotificationStatus.STUCK}
 
 
+class CampaignState(StrEnum):
+    """draft → scheduled → preparing → running ⇄ paused → completed | cancelled | failed."""
+
+    DRAFT = "draft"
+    SCHEDULED = "scheduled"  # launched for a later time; nothing is prepared yet
+    PREPARING = "preparing"  # its recipients are being written down
+    RUNNING = "running"  # prepared; sends from `starts_at` on
+    PAUSED = "paused"
+    COMPLETED = "completed"
+    CANCELLED = "cancelled"
+    FAILED = "failed"
+
+    @property
+    def is_final(self) -> bool:
+        return self in {CampaignState.COMPLETED, CampaignState.CANCELLED, CampaignState.FAILED}
+
+
 class SkipReason(StrEnum):
     """Why a message was never sent. `explain` puts each into words (notifications/explanations.py)."""
 

@@ -1,5 +1,6 @@
 """The tables, one file per subject. Importing this package fills `SQLModel.metadata`, which migrations compare with."""
 
+from notifications.tables.campaigns import Campaign, CampaignCommand, CampaignCount, CampaignRange, RateLimit
 from notifications.tables.catalogue import CatalogueEntry, CatalogueRevision, CatalogueVersion, Category
 from notifications.tables.events import Cancellation, Notification, Plan, RejectedEvent
 from notifications.tables.ledger import Attempt, Message, OutboxEntry
@@ -8,6 +9,10 @@ from notifications.tables.recipients import Device, Preference, Recipient, Suppr
 
 __all__ = [
     "Attempt",
+    "Campaign",
+    "CampaignCommand",
+    "CampaignCount",
+    "CampaignRange",
     "Cancellation",
     "CatalogueEntry",
     "CatalogueRevision",
@@ -20,6 +25,7 @@ __all__ = [
     "Plan",
     "Preference",
     "ProviderState",
+    "RateLimit",
     "ReceiptRecord",
     "Recipient",
     "RejectedEvent",

@@ -61,6 +61,7 @@ class Message(SQLModel, table=True):
     resend_round: int | None = None  # the one that an operator gave an `unknown` message: a resend's workflow has it
     attempt: int = 0  # raised by each claim
     try_scheduled_at: datetime | None = timestamp()
+    range_epoch: int = Field(default=0, sa_column_kwargs={"server_default": "0"})  # of the range whose claim holds
     claimed_by: str | None = None  # the process whose claim holds
     claimed_at: datetime | None = timestamp()
     due_at: datetime | None = timestamp()  # None: waits for its turn in a fallback

@@ -10,12 +10,16 @@ from notifications.tables.columns import document, required_timestamp, timestamp
 
 
 class Recipient(SQLModel, table=True):
+    """A profile of our own. The refs are filled by whoever writes an address; None with an address: not yet."""
+
     __tablename__ = "recipients"
 
     id: str = Field(primary_key=True, max_length=255)  # the producer's own id of the person
     name: str | None = None
     email: str | None = None
     phone: str | None = None  # E.164
+    email_ref: bytes | None = Field(default=None, sa_type=LargeBinary, nullable=True)  # `address_ref` of each, so that
+    phone_ref: bytes | None = Field(default=None, sa_type=LargeBinary, nullable=True)  # campaigns can join suppressions
     locale: str | None = None  # BCP 47
     timezone: str | None = None  # IANA
     attributes: dict[str, Any] = document()
@@ -32,6 +36,7 @@ class Device(SQLModel, table=True):
     recipient_id: str = Field(primary_key=True, foreign_key="recipients.id", ondelete="CASCADE")
     id: str = Field(primary_key=True, max_length=255)
     token: str
+    token_ref: bytes | None = Field(default=None, sa_type=LargeBinary, nullable=True)
     platform: str  # android | ios | web
     created_at: datetime = timestamp(default_now=True)
     disabled_at: datetime | None = timestamp()
