@@ -74,17 +74,6 @@ def upgrade() -> None:
     )
     op.create_index("campaign_commands_campaign", "campaign_commands", ["campaign_id", "id"], unique=False)
     op.create_table(
-        "campaign_counts",
-        sa.Column("campaign_id", sa.Uuid(), nullable=False),
-        sa.Column("part", sa.BigInteger(), nullable=False),
-        sa.Column("status", sa.String(), nullable=False),
-        sa.Column("reason", sa.String(), nullable=False),
-        sa.Column("count", sa.BigInteger(), nullable=False),
-        sa.ForeignKeyConstraint(["campaign_id"], ["campaigns.id"], ondelete="CASCADE"),
-        sa.PrimaryKeyConstraint("campaign_id", "part", "status", "reason"),
-        postgresql_with={"fillfactor": 50, "autovacuum_vacuum_scale_factor": 0.02},
-    )
-    op.create_table(
         "campaign_ranges",
         sa.Column("campaign_id", sa.Uuid(), nullable=False),
         sa.Column("round", sa.Integer(), nullable=False),
@@ -108,7 +97,6 @@ def downgrade() -> None:
     op.drop_column("messages", "range_epoch")
     op.drop_column("devices", "token_ref")
     op.drop_table("campaign_ranges")
-    op.drop_table("campaign_counts")
     op.drop_index("campaign_commands_campaign", table_name="campaign_commands")
     op.drop_table("campaign_commands")
     op.drop_table("rate_limits")

@@ -1,6 +1,6 @@
 """The tables, one file per subject. Importing this package fills `SQLModel.metadata`, which migrations compare with."""
 
-from notifications.tables.campaigns import Campaign, CampaignCommand, CampaignCount, CampaignRange, RateLimit
+from notifications.tables.campaigns import Campaign, CampaignCommand, CampaignRange, RateLimit
 from notifications.tables.catalogue import CatalogueEntry, CatalogueRevision, CatalogueVersion, Category
 from notifications.tables.events import Cancellation, Notification, Plan, RejectedEvent
 from notifications.tables.ledger import Attempt, Message, OutboxEntry
@@ -11,7 +11,6 @@ __all__ = [
     "Attempt",
     "Campaign",
     "CampaignCommand",
-    "CampaignCount",
     "CampaignRange",
     "Cancellation",
     "CatalogueEntry",

@@ -77,23 +77,6 @@ class CampaignRange(SQLModel, table=True):
     finished_at: datetime | None = timestamp()  # nothing of it waits to be sent
 
 
-class CampaignCount(SQLModel, table=True):
-    """How many messages of one part of a campaign have this status; changed by the statement that changes theirs.
-
-    `part` is `seq >> 14`, so that statements on different ranges do not wait for each other. The sum over all rows is
-    what was targeted, at every instant.
-    """
-
-    __tablename__ = "campaign_counts"
-    __table_args__ = ({"postgresql_with": {"fillfactor": 50, "autovacuum_vacuum_scale_factor": 0.02}},)
-
-    campaign_id: UUID = Field(primary_key=True, foreign_key="campaigns.id", ondelete="CASCADE")
-    part: int = Field(primary_key=True, sa_type=BigInteger)
-    status: str = Field(primary_key=True)  # MessageStatus
-    reason: str = Field(primary_key=True, default="")  # of skipped ones
-    count: int = Field(sa_type=BigInteger)
-
-
 class CampaignCommand(SQLModel, table=True):
     """Who asked for what and when: the audit log of a campaign, and what makes commands idempotent."""
 
