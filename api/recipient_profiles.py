@@ -54,19 +54,21 @@ async def read_recipient(context: ApiContext, session: AsyncSession, recipient_i
     return RecipientView.of(row, await recipients.list_devices(session, recipient_id))
 
 
-async def replace_recipient(session: AsyncSession, recipient_id: str, wanted: RecipientWrite) -> bool:
+async def replace_recipient(
+    context: ApiContext, session: AsyncSession, recipient_id: str, wanted: RecipientWrite
+) -> bool:
     """Returns whether it is new."""
     known = await commands.lock_recipient(session, recipient_id)
-    await _write(session, recipient_id, wanted.model_dump())
+    await _write(context, session, recipient_id, wanted.model_dump())
     return known is None
 
 
-async def patch_recipient(session: AsyncSession, recipient_id: str, patch: RecipientPatch) -> None:
+async def patch_recipient(context: ApiContext, session: AsyncSession, recipient_id: str, patch: RecipientPatch) -> None:
     row = await commands.lock_recipient(session, recipient_id)
     if row is None:
         raise _unknown(recipient_id)
     kept = row.model_dump(include=set(RecipientWrite.model_fields))
-    await _write(session, recipient_id, merged(kept, patch.model_dump(exclude_unset=True)))
+    await _write(context, session, recipient_id, merged(kept, patch.model_dump(exclude_unset=True)))
 
 
 async def require_recipient(session: AsyncSession, recipient_id: str) -> None:
@@ -88,12 +90,12 @@ def merged(kept: Mapping[str, Any], patch: Mapping[str, Any]) -> dict[str, Any]:
     return result
 
 
-async def _write(session: AsyncSession, recipient_id: str, document: Mapping[str, Any]) -> None:
+async def _write(context: ApiContext, session: AsyncSession, recipient_id: str, document: Mapping[str, Any]) -> None:
     try:
         profile = checked_profile(recipient_id, document)
     except ValueError as error:
         raise ProblemError(INVALID, str(error)) from None
-    await recipients.upsert_recipient(session, profile)
+    await recipients.upsert_recipient(session, profile, hash_key=context.hash_key)
 
 
 def _unknown(recipient_id: str) -> ProblemError:

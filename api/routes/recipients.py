@@ -50,7 +50,7 @@ WRITES_HERE = [Depends(_own)]
 async def put_recipient(
     context: Context, session: Session, response: Response, recipient_id: RecipientId, wanted: RecipientWrite
 ) -> RecipientView:
-    is_new = await profiles.replace_recipient(session, recipient_id, wanted)
+    is_new = await profiles.replace_recipient(context, session, recipient_id, wanted)
     response.status_code = 201 if is_new else 200
     return await profiles.read_recipient(context, session, recipient_id)
 
@@ -69,7 +69,7 @@ async def get_recipient(context: Context, session: Session, recipient_id: Recipi
 async def patch_recipient(
     context: Context, session: Session, recipient_id: RecipientId, patch: RecipientPatch
 ) -> RecipientView:
-    await profiles.patch_recipient(session, recipient_id, patch)
+    await profiles.patch_recipient(context, session, recipient_id, patch)
     return await profiles.read_recipient(context, session, recipient_id)
 
 
@@ -94,10 +94,12 @@ async def delete_recipient(session: Session, recipient_id: RecipientId) -> None:
     responses=problem_responses(NOT_FOUND, INVALID, PROFILES_ELSEWHERE),
 )
 async def put_device(
-    session: Session, recipient_id: RecipientId, device_id: DeviceId, device: DeviceWrite
+    context: Context, session: Session, recipient_id: RecipientId, device_id: DeviceId, device: DeviceWrite
 ) -> DeviceView:
     await profiles.require_recipient(session, recipient_id)
-    await recipients.upsert_device(session, recipient_id, device_id, device.token, device.platform)
+    await recipients.upsert_device(
+        session, recipient_id, device_id, device.token, device.platform, hash_key=context.hash_key
+    )
     rows = await recipients.list_devices(session, recipient_id)
     return next(DeviceView.of(row) for row in rows if row.id == device_id)
 

@@ -8,13 +8,16 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlmodel import col, delete, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
+from notifications.addresses import address_ref
 from notifications.profiles.profile import Profile
 from notifications.statuses import Channel
 from notifications.tables import Device, Preference, Recipient, Suppression
 
 
-async def upsert_recipient(session: AsyncSession, profile: Profile) -> None:
+async def upsert_recipient(session: AsyncSession, profile: Profile, *, hash_key: bytes) -> None:
     """Write the profile's fields over what is kept, and its devices; devices that it does not name stay.
+
+    The keyed hash of an address is kept with it, so that campaigns can join suppressions.
 
     `preferences` of the profile are not written: a choice needs a source and a time (`set_preference`).
     The fields are stored as they are; `notifications.profiles.fields.checked_profile` makes sure of them first.
@@ -23,6 +26,8 @@ async def upsert_recipient(session: AsyncSession, profile: Profile) -> None:
         "name": profile.name,
         "email": profile.email,
         "phone": profile.phone,
+        "email_ref": address_ref(hash_key, Channel.EMAIL, profile.email) if profile.email else None,
+        "phone_ref": address_ref(hash_key, Channel.SMS, profile.phone) if profile.phone else None,
         "locale": profile.locale,
         "timezone": profile.timezone,
         "attributes": dict(profile.attributes),
@@ -32,7 +37,7 @@ async def upsert_recipient(session: AsyncSession, profile: Profile) -> None:
         statement.on_conflict_do_update(index_elements=["id"], set_={**values, "updated_at": func.now()})
     )
     for device in profile.devices:
-        await upsert_device(session, profile.recipient_id, device.id, device.token, device.platform)
+        await upsert_device(session, profile.recipient_id, device.id, device.token, device.platform, hash_key=hash_key)
 
 
 async def read_recipient(session: AsyncSession, recipient_id: str) -> Recipient | None:
@@ -52,14 +57,17 @@ async def delete_recipient(session: AsyncSession, recipient_id: str) -> bool:
     return found.first() is not None
 
 
-async def upsert_device(session: AsyncSession, recipient_id: str, device_id: str, token: str, platform: str) -> None:
+async def upsert_device(
+    session: AsyncSession, recipient_id: str, device_id: str, token: str, platform: str, *, hash_key: bytes
+) -> None:
     """Register a device under an existing recipient.
 
     A new token enables a disabled device again; the same token stays disabled, since a nightly import would otherwise
     revive what the provider called dead. The token is taken from any other device that had it: after a change of
     user on one phone, the former user's messages must not appear on it.
     """
-    values = {"token": token, "platform": platform}
+    token_ref = address_ref(hash_key, Channel.PUSH, token)
+    values: dict[str, Any] = {"token": token, "token_ref": token_ref, "platform": platform}
     statement = insert(Device).values(recipient_id=recipient_id, id=device_id, **values)
     kept = [
         (name, case((col(Device.token) == token, col(getattr(Device, name))), else_=None))

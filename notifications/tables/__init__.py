@@ -1,5 +1,6 @@
 """The tables, one file per subject. Importing this package fills `SQLModel.metadata`, which migrations compare with."""
 
+from notifications.tables.audiences import AudienceMember, SavedAudience
 from notifications.tables.campaigns import Campaign, CampaignCommand, CampaignRange, RateLimit
 from notifications.tables.catalogue import CatalogueEntry, CatalogueRevision, CatalogueVersion, Category
 from notifications.tables.events import Cancellation, Notification, Plan, RejectedEvent
@@ -9,6 +10,7 @@ from notifications.tables.recipients import Device, Preference, Recipient, Suppr
 
 __all__ = [
     "Attempt",
+    "AudienceMember",
     "Campaign",
     "CampaignCommand",
     "CampaignRange",
@@ -28,5 +30,6 @@ __all__ = [
     "ReceiptRecord",
     "Recipient",
     "RejectedEvent",
+    "SavedAudience",
     "Suppression",
 ]

@@ -13,6 +13,15 @@ class Recipient(SQLModel, table=True):
     """A profile of our own. The refs are filled by whoever writes an address; None with an address: not yet."""
 
     __tablename__ = "recipients"
+    # What an audience's `eq` and `in` ask for is found without reading everybody; the small form of the index.
+    __table_args__ = (
+        Index(
+            "recipients_attributes",
+            "attributes",
+            postgresql_using="gin",
+            postgresql_ops={"attributes": "jsonb_path_ops"},
+        ),
+    )
 
     id: str = Field(primary_key=True, max_length=255)  # the producer's own id of the person
     name: str | None = None

@@ -15,7 +15,7 @@ from notifications.queries.recipients import disable_device, set_preference, sup
 from notifications.statuses import AttemptOutcome, Channel, MessageStatus, NotificationStatus, RoutingMode
 from notifications.tables import Message, Notification, OutboxEntry
 from notifications.tables import Plan as PlanRow
-from tests.support.planning import definition_of, insert_notification, plans_for, profile_of, refer
+from tests.support.planning import HASH_KEY, definition_of, insert_notification, plans_for, profile_of, refer
 
 HOUR = timedelta(hours=1)
 
@@ -174,7 +174,7 @@ async def test_a_second_plan_follows_the_recipient(plans: Plans, sessions: Sessi
     await plans.make(origin, 1)
     async with transaction(sessions) as session:
         moved = dataclasses.replace(profile_of("cus-again", tokens=["token-new"]), email="new@example.org")
-        await upsert_recipient(session, moved)
+        await upsert_recipient(session, moved, hash_key=HASH_KEY)
         await disable_device(session, "cus-again", token="token-old", reason="dead_token")
     state = await plans.make(origin, 2)
     assert state.plan_version == 2
@@ -200,7 +200,7 @@ async def test_a_second_plan_keeps_what_was_tried(plans: Plans, sessions: Sessio
     await ledger.claim([Try(origin, 1, 1, now, "smtp")])
     await ledger.record([Result(origin, 1, 1, "smtp", AttemptOutcome.TRANSIENT, now, now, "smtp_451")])
     async with transaction(sessions) as session:
-        await upsert_recipient(session, dataclasses.replace(profile, email=None))
+        await upsert_recipient(session, dataclasses.replace(profile, email=None), hash_key=HASH_KEY)
     await plans.make(origin, 2)
     assert await ends(sessions, origin) == [("email", "pending", "smtp_451")]
 

@@ -17,6 +17,7 @@ from notifications.rerouting import CannotRerouteError, Rerouting
 from notifications.statuses import AttemptOutcome, Channel, RoutingMode
 from notifications.tables import Message, OutboxEntry
 from tests.support.planning import (
+    HASH_KEY,
     TEMPLATES,
     definition_of,
     insert_notification,
@@ -187,7 +188,8 @@ async def test_the_addresses_are_those_of_the_newest_plan(rerouting: Rerouting, 
     await plans.make(origin, 1)
     await stick(Ledger(sessions, process="worker"), origin)
     async with transaction(sessions) as session:
-        await upsert_recipient(session, dataclasses.replace(profile, phone="+4915112345670"))
+        moved = dataclasses.replace(profile, phone="+4915112345670")
+        await upsert_recipient(session, moved, hash_key=HASH_KEY)
     await plans.make(origin, 2)
     await rerouting.reroute(origin, 1, Channel.WHATSAPP)
     assert (await messages(sessions, origin))[1].address == "+4915112345670"

@@ -137,7 +137,8 @@ class House:
             "locale": "en",
         }
         async with transaction(self.sessions) as session:
-            await upsert_recipient(session, Profile(recipient_id=recipient_id, **(values | fields)))
+            profile = Profile(recipient_id=recipient_id, **(values | fields))
+            await upsert_recipient(session, profile, hash_key=HASH_KEY.encode())
         return recipient_id
 
     async def opt_in(self, recipient_id: str, category: str, channel: Channel) -> None:

@@ -102,7 +102,7 @@ async def insert_notification(
             )
         )
         if profile is not None:
-            await upsert_recipient(session, profile)
+            await upsert_recipient(session, profile, hash_key=HASH_KEY)
         session.add(notification)
     return notification_id
 

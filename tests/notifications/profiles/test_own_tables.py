@@ -12,6 +12,7 @@ from notifications.profiles.profile import Device, Profile
 from notifications.profiles.source import build_profile_source
 from notifications.queries import recipients as queries
 from notifications.settings import Settings
+from tests.support.planning import HASH_KEY as KEY
 
 
 async def test_a_profile_comes_back_as_it_was_written_without_disabled_devices(sessions: Sessions):
@@ -27,7 +28,7 @@ async def test_a_profile_comes_back_as_it_was_written_without_disabled_devices(s
         },
     )
     async with transaction(sessions) as session:
-        await queries.upsert_recipient(session, written)
+        await queries.upsert_recipient(session, written, hash_key=KEY)
         await queries.disable_device(session, recipient_id, device_id="a", reason="dead")
     source = OwnTablesProfileSource(sessions)
     profile = await source.get(recipient_id)
@@ -45,7 +46,8 @@ async def test_an_unknown_recipient_is_none(sessions: Sessions):
 async def test_a_zone_that_this_machine_does_not_know_is_left_out(sessions: Sessions):
     recipient_id = f"cus_{uuid4().hex}"
     async with transaction(sessions) as session:
-        await queries.upsert_recipient(session, Profile(recipient_id=recipient_id, timezone="Europe/Atlantis"))
+        stranger = Profile(recipient_id=recipient_id, timezone="Europe/Atlantis")
+        await queries.upsert_recipient(session, stranger, hash_key=KEY)
     with capture_logs() as logs:
         profile = await OwnTablesProfileSource(sessions).get(recipient_id)
     assert profile is not None

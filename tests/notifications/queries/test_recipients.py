@@ -9,6 +9,8 @@ from notifications.database import Sessions, transaction
 from notifications.profiles.profile import Device, Profile
 from notifications.queries import recipients as queries
 from notifications.statuses import Channel
+from tests.support.planning import HASH_KEY as KEY
+from tests.support.planning import refer
 
 
 @pytest.fixture
@@ -16,7 +18,9 @@ async def person(sessions: Sessions) -> str:
     recipient_id = f"cus_{uuid4().hex}"
     phone = Device("phone", f"token-{uuid4().hex}", "android")
     async with transaction(sessions) as session:
-        await queries.upsert_recipient(session, Profile(recipient_id=recipient_id, name="Ana", devices=(phone,)))
+        await queries.upsert_recipient(
+            session, Profile(recipient_id=recipient_id, name="Ana", devices=(phone,)), hash_key=KEY
+        )
     return recipient_id
 
 
@@ -27,8 +31,12 @@ async def _device(sessions: Sessions, recipient_id: str, device_id: str = "phone
 
 async def test_a_second_write_replaces_the_fields_and_keeps_the_devices(sessions: Sessions, person: str):
     async with transaction(sessions) as session:
-        await queries.upsert_recipient(session, Profile(recipient_id=person, locale="de", attributes={"plan": "pro"}))
-        await queries.upsert_recipient(session, Profile(recipient_id=person, locale="de", attributes={"plan": "pro"}))
+        await queries.upsert_recipient(
+            session, Profile(recipient_id=person, locale="de", attributes={"plan": "pro"}), hash_key=KEY
+        )
+        await queries.upsert_recipient(
+            session, Profile(recipient_id=person, locale="de", attributes={"plan": "pro"}), hash_key=KEY
+        )
     async with sessions() as session:
         kept = await queries.read_recipient(session, person)
         assert kept is not None
@@ -37,16 +45,36 @@ async def test_a_second_write_replaces_the_fields_and_keeps_the_devices(sessions
     assert (await _device(sessions, person)).disabled_at is None
 
 
+async def test_the_hash_of_an_address_is_kept_with_it_and_goes_with_it(sessions: Sessions, person: str):
+    async with transaction(sessions) as session:
+        reachable = Profile(recipient_id=person, email="Ana@Example.org", phone="+4915112345678")
+        await queries.upsert_recipient(session, reachable, hash_key=KEY)
+    async with transaction(sessions) as session:
+        kept = await queries.read_recipient(session, person)
+        assert kept is not None
+        assert kept.email_ref == refer(Channel.EMAIL, "ana@example.org")
+        assert kept.phone_ref == refer(Channel.WHATSAPP, "+4915112345678")
+        device = (await queries.list_devices(session, person))[0]
+        assert device.token_ref == refer(Channel.PUSH, device.token)
+        await queries.upsert_device(session, person, "phone", "renewed", "ios", hash_key=KEY)
+        await queries.upsert_recipient(session, Profile(recipient_id=person), hash_key=KEY)
+    async with sessions() as session:
+        kept = await queries.read_recipient(session, person)
+        assert kept is not None
+        assert (kept.email_ref, kept.phone_ref) == (None, None)
+    assert (await _device(sessions, person)).token_ref == refer(Channel.PUSH, "renewed")
+
+
 async def test_a_dead_token_stays_disabled_until_the_device_has_another(sessions: Sessions, person: str):
     token = (await _device(sessions, person)).token
     async with transaction(sessions) as session:
         assert await queries.disable_device(session, person, token=token, reason="fcm_unregistered")
         assert not await queries.disable_device(session, person, token=token, reason="fcm_unregistered")
-        await queries.upsert_device(session, person, "phone", token, "ios")
+        await queries.upsert_device(session, person, "phone", token, "ios", hash_key=KEY)
     dead = await _device(sessions, person)
     assert (dead.disabled_reason, dead.platform) == ("fcm_unregistered", "ios")
     async with transaction(sessions) as session:
-        await queries.upsert_device(session, person, "phone", f"{token}-renewed", "ios")
+        await queries.upsert_device(session, person, "phone", f"{token}-renewed", "ios", hash_key=KEY)
     alive = await _device(sessions, person)
     assert (alive.disabled_at, alive.disabled_reason) == (None, None)
 
@@ -68,7 +96,7 @@ async def test_a_phone_that_changed_hands_no_longer_gets_the_former_users_messag
     newcomer = f"cus_{uuid4().hex}"
     async with transaction(sessions) as session:
         await queries.upsert_recipient(
-            session, Profile(recipient_id=newcomer, devices=(Device("mine", token, "android"),))
+            session, Profile(recipient_id=newcomer, devices=(Device("mine", token, "android"),)), hash_key=KEY
         )
     assert (await _device(sessions, person)).disabled_reason == "moved"
     assert (await _device(sessions, newcomer, "mine")).disabled_at is None
@@ -111,7 +139,7 @@ async def test_pages_of_suppressions_and_recipients_follow_each_other(sessions: 
         for channel in (Channel.EMAIL, Channel.PUSH, Channel.SMS):
             await queries.suppress(session, ref, channel, "all", "manual", "api")
         for name in names:
-            await queries.upsert_recipient(session, Profile(recipient_id=name))
+            await queries.upsert_recipient(session, Profile(recipient_id=name), hash_key=KEY)
         first = (ref, "email", "all")
         assert [row.channel for row in await queries.list_suppressions(session, after=first, limit=2)] == [
             "push",
