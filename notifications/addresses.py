@@ -84,6 +84,14 @@ def address_ref(hash_key: bytes, channel: Channel, address: str) -> bytes:
     return _digest(hash_key, kind, _canonical(kind, address))
 
 
+def normalised_ref(hash_key: bytes, channel: Channel, address: str) -> bytes:
+    """The same of an address that `normalise_email` or `normalise_phone` has given, or of a token: without the cost of
+    reading it again.
+    """
+    kind = _KINDS[channel]
+    return _digest(hash_key, kind, address.casefold() if kind == "email" else address.strip())
+
+
 def recipient_ref(hash_key: bytes, recipient_id: str) -> str:
     """16 hex digits that stand for a recipient in Temporal's search attributes."""
     return _digest(hash_key, "recipient", recipient_id)[:8].hex()

@@ -127,3 +127,22 @@ class AttemptOutcome(StrEnum):
     REJECTED_MESSAGE = "rejected_message"  # this content will never work
     REJECTED_CONFIG = "rejected_config"  # our account, credentials or sender are wrong
     RENDER_ERROR = "render_error"  # the template failed; no call was made
+
+
+class ImportFormat(StrEnum):
+    CSV = "csv"
+    NDJSON = "ndjson"
+
+
+class ImportState(StrEnum):
+    """uploading → waiting → running → completed; or failed: the upload was larger than is taken."""
+
+    UPLOADING = "uploading"  # also one that broke off: it can be continued
+    WAITING = "waiting"  # whole; nothing is written yet
+    RUNNING = "running"
+    COMPLETED = "completed"
+    FAILED = "failed"
+
+    @property
+    def is_final(self) -> bool:
+        return self in {ImportState.COMPLETED, ImportState.FAILED}

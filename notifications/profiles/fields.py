@@ -37,7 +37,8 @@ def normalise_locale(text: str) -> str:
     return text.replace("_", "-")
 
 
-def _plain_text(value: Any) -> str:
+def plain_text(value: Any) -> str:
+    """Raises ValueError for what is not text that Postgres can keep."""
     if not isinstance(value, str):
         raise ValueError("must be text")  # noqa: TRY004 - one kind of error for one kind of fault
     if len(value) > MAX_TEXT or "\x00" in value or (not value.isascii() and _has_surrogate(value)):
@@ -54,10 +55,10 @@ def _check_storable(value: Any, depth: int = 0) -> None:
     if depth > MAX_DEPTH:
         raise ValueError(f"nested deeper than {MAX_DEPTH}")
     if isinstance(value, str):
-        _plain_text(value)
+        plain_text(value)
     elif isinstance(value, Mapping):
         for key, item in value.items():
-            _plain_text(key)
+            plain_text(key)
             _check_storable(item, depth + 1)
     elif isinstance(value, list):
         for item in value:
@@ -78,7 +79,7 @@ _TEXT_FIELDS: Mapping[str, Callable[[str], str]] = {
 def _device(value: Any) -> Device:
     if not isinstance(value, Mapping):
         raise ValueError("must be an object")  # noqa: TRY004 - one kind of error for one kind of fault
-    device = Device(*(_plain_text(value.get(name)) for name in ("id", "token", "platform")))
+    device = Device(*(plain_text(value.get(name)) for name in ("id", "token", "platform")))
     if not device.id or not device.token or device.platform not in PLATFORMS:
         raise ValueError("a device has an `id`, a `token` and a `platform` (android, ios or web)")
     return device
@@ -87,7 +88,7 @@ def _device(value: Any) -> Device:
 def _preference(value: Any) -> tuple[tuple[str, Channel], bool]:
     if not isinstance(value, Mapping) or not isinstance(value.get("opted_in"), bool):
         raise ValueError("a preference has `category`, `channel` and `opted_in` (true or false)")  # noqa: TRY004 - the same
-    return (_plain_text(value.get("category")), Channel(_plain_text(value.get("channel")))), value["opted_in"]
+    return (plain_text(value.get("category")), Channel(plain_text(value.get("channel")))), value["opted_in"]
 
 
 Fault = Callable[[str, ValueError], None]
@@ -137,14 +138,15 @@ def _attributes(document: Mapping[str, Any], fault: Fault) -> dict[str, Any]:
     return kept
 
 
-def _read(recipient_id: str, document: Mapping[str, Any], fault: Fault) -> Profile:
+def read_profile(recipient_id: str, document: Mapping[str, Any], fault: Fault) -> Profile:
+    """What can be used of the document; `fault` hears of everything else."""
     texts: dict[str, str] = {}
     for name, normalise in _TEXT_FIELDS.items():
         value = document.get(name)
         if value is None or value == "":
             continue
         try:
-            texts[name] = normalise(_plain_text(value))
+            texts[name] = normalise(plain_text(value))
         except ValueError as error:
             fault(name, error)
     return Profile(
@@ -162,7 +164,7 @@ def usable_profile(recipient_id: str, document: Mapping[str, Any], *, source: st
     def fault(field: str, _: ValueError) -> None:
         log.warning("profile.field_dropped", field=field, source=source)
 
-    return _read(recipient_id, document, fault)
+    return read_profile(recipient_id, document, fault)
 
 
 def checked_profile(recipient_id: str, document: Mapping[str, Any]) -> Profile:
@@ -173,7 +175,7 @@ def checked_profile(recipient_id: str, document: Mapping[str, Any]) -> Profile:
 
     """
     faults: list[str] = []
-    profile = _read(recipient_id, document, lambda field, error: faults.append(f"{field}: {error}"))
+    profile = read_profile(recipient_id, document, lambda field, error: faults.append(f"{field}: {error}"))
     if faults:
         raise ValueError("; ".join(faults))
     return profile

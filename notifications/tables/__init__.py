@@ -4,6 +4,7 @@ from notifications.tables.audiences import AudienceMember, SavedAudience
 from notifications.tables.campaigns import Campaign, CampaignCommand, CampaignRange, RateLimit
 from notifications.tables.catalogue import CatalogueEntry, CatalogueRevision, CatalogueVersion, Category
 from notifications.tables.events import Cancellation, Notification, Plan, RejectedEvent
+from notifications.tables.imports import Import, ImportRefusal, ImportRow
 from notifications.tables.ledger import Attempt, Message, OutboxEntry
 from notifications.tables.providers import ProviderState, ReceiptRecord
 from notifications.tables.recipients import Device, Preference, Recipient, Suppression
@@ -20,6 +21,9 @@ __all__ = [
     "CatalogueVersion",
     "Category",
     "Device",
+    "Import",
+    "ImportRefusal",
+    "ImportRow",
     "Message",
     "Notification",
     "OutboxEntry",

@@ -61,6 +61,20 @@ def test_sms_and_whatsapp_know_a_number_by_the_same_hash_and_tokens_differ_by_ca
     assert addresses.address_ref(KEY, Channel.PUSH, "tOken") != addresses.address_ref(KEY, Channel.PUSH, "token")
 
 
+@pytest.mark.parametrize(
+    ("channel", "given", "normalise"),
+    [
+        (Channel.EMAIL, "ANA.Souza@EXAMPLE.org ", addresses.normalise_email),
+        (Channel.EMAIL, "ana@b\u00fccher.example", addresses.normalise_email),
+        (Channel.EMAIL, "Jo\u0308rg@example.org", addresses.normalise_email),
+        (Channel.SMS, "+49 (151) 1234-5678", addresses.normalise_phone),
+        (Channel.PUSH, " Token:A-b_c", str),
+    ],
+)
+def test_a_normalised_address_has_the_hash_of_every_spelling(channel: Channel, given: str, normalise):
+    assert addresses.normalised_ref(KEY, channel, normalise(given)) == addresses.address_ref(KEY, channel, given)
+
+
 def test_hashes_depend_on_the_key_and_on_what_is_hashed():
     texts = [addresses.address_ref(key, Channel.EMAIL, "ana@example.org").hex() for key in (KEY, KEY + b"2")]
     texts += [addresses.recipient_ref(KEY, "ana@example.org"), addresses.recipient_ref(KEY, "\ud800")]

@@ -1,0 +1,1 @@
+"""Recipients from files: bytes become records, records rows, rows recipients."""

@@ -1,0 +1,188 @@
+"""Imports: rows into staging, and a block of them into recipients. Nobody here commits."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import tuple_
+from sqlmodel import col, select
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from notifications.database import execute_prepared
+from notifications.tables import Import, ImportRefusal
+
+# A later row is looked for in the index of the ids: with a plain comparison of lines the planner might read all of
+# them. The scalar query cannot become a join of the whole table either.
+_PAGE = """
+SELECT r.line, r.recipient_id, r.content,
+       (SELECT true FROM import_rows l WHERE l.import_id = r.import_id AND l.recipient_id = r.recipient_id
+           AND l.line + 0 > r.line LIMIT 1) AS superseded
+FROM import_rows r WHERE r.import_id = %(import_id)s AND r.line > %(after)s ORDER BY r.line LIMIT %(limit)s
+"""
+_PASSED = """
+DELETE FROM import_rows WHERE import_id = %(import_id)s AND line > %(after)s AND line <= %(to)s RETURNING 1
+"""
+_KNOWN = "SELECT id FROM recipients WHERE id = ANY(%(ids)s::text[])"
+
+_GIVEN = """
+unnest(%(id)s::text[], %(name)s::text[], %(email)s::text[], %(email_ref)s::bytea[], %(phone)s::text[],
+       %(phone_ref)s::bytea[], %(locale)s::text[], %(timezone)s::text[], %(attributes)s::text[], %(emptied)s::text[],
+       %(removed)s::text[])
+AS g(id, name, email, email_ref, phone, phone_ref, locale, timezone, attributes, emptied, removed)
+"""
+_INSERT = f"""
+INSERT INTO recipients (id, name, email, email_ref, phone, phone_ref, locale, timezone, attributes)
+SELECT g.id, g.name, g.email, g.email_ref, g.phone, g.phone_ref, g.locale, g.timezone, g.attributes::jsonb
+FROM {_GIVEN}
+ON CONFLICT (id) DO NOTHING RETURNING id
+"""
+
+
+def _merged(column: str, field: str) -> str:
+    """What is given, else what is kept, unless the field is emptied."""
+    return f"CASE WHEN '{field}' = ANY(g.emptied::text[]) THEN NULL ELSE COALESCE(g.{column}, r.{column}) END"
+
+
+# The refs go with their addresses.
+_MERGED = {
+    "name": _merged("name", "name"),
+    "email": _merged("email", "email"),
+    "email_ref": _merged("email_ref", "email"),
+    "phone": _merged("phone", "phone"),
+    "phone_ref": _merged("phone_ref", "phone"),
+    "locale": _merged("locale", "locale"),
+    "timezone": _merged("timezone", "timezone"),
+    "attributes": "(r.attributes || g.attributes::jsonb) - g.removed::text[]",
+}
+_UPDATE = f"""
+UPDATE recipients r SET updated_at = now(), {", ".join(f"{name} = {value}" for name, value in _MERGED.items())}
+FROM {_GIVEN}
+WHERE r.id = g.id AND ({", ".join(f"r.{name}" for name in _MERGED)}) IS DISTINCT FROM ({", ".join(_MERGED.values())})
+RETURNING r.id
+"""
+
+# As `queries.recipients.upsert_device` does with one: a new token enables a disabled device again.
+_DEVICES = """
+INSERT INTO devices (recipient_id, id, token, token_ref, platform)
+SELECT * FROM unnest(%(recipient_id)s::text[], %(id)s::text[], %(token)s::text[], %(token_ref)s::bytea[],
+                     %(platform)s::text[])
+ON CONFLICT (recipient_id, id) DO UPDATE SET
+    token = excluded.token, token_ref = excluded.token_ref, platform = excluded.platform,
+    disabled_at = CASE WHEN devices.token = excluded.token THEN devices.disabled_at END,
+    disabled_reason = CASE WHEN devices.token = excluded.token THEN devices.disabled_reason END
+WHERE (devices.token, devices.token_ref, devices.platform)
+    IS DISTINCT FROM (excluded.token, excluded.token_ref, excluded.platform)
+RETURNING 1
+"""
+_MOVED = """
+UPDATE devices d SET disabled_at = now(), disabled_reason = 'moved'
+FROM unnest(%(recipient_id)s::text[], %(id)s::text[], %(token)s::text[]) AS g(recipient_id, id, token)
+WHERE d.token = g.token AND (d.recipient_id, d.id) <> (g.recipient_id, g.id) AND d.disabled_at IS NULL
+RETURNING 1
+"""
+_CHOICES = """
+INSERT INTO preferences (recipient_id, category, channel, opted_in, source, "time")
+SELECT * FROM unnest(%(recipient_id)s::text[], %(category)s::text[], %(channel)s::text[], %(opted_in)s::boolean[],
+                     %(source)s::text[], %(time)s::timestamptz[])
+ON CONFLICT (recipient_id, category, channel) DO UPDATE SET
+    opted_in = excluded.opted_in, source = excluded.source, "time" = excluded."time"
+WHERE preferences."time" < excluded."time" OR (preferences."time" = excluded."time"
+    AND (preferences.opted_in, preferences.source) IS DISTINCT FROM (excluded.opted_in, excluded.source))
+RETURNING 1
+"""
+_OLDER = """
+SELECT count(*) AS count
+FROM unnest(%(recipient_id)s::text[], %(category)s::text[], %(channel)s::text[], %(time)s::timestamptz[])
+    AS g(recipient_id, category, channel, "time")
+JOIN preferences p ON p.recipient_id = g.recipient_id AND p.category = g.category AND p.channel = g.channel
+WHERE p."time" > g."time"
+"""
+
+Rows = Sequence[Mapping[str, Any]]
+
+
+async def copy_rows(session: AsyncSession, import_id: UUID, rows: Sequence[tuple[int, str, str]]) -> None:
+    """Rows by line, id and content."""
+    await _copy(session, "COPY import_rows (import_id, line, recipient_id, content) FROM STDIN", import_id, rows)
+
+
+async def copy_refusals(session: AsyncSession, import_id: UUID, refusals: Sequence[tuple[int, str, str, str]]) -> None:
+    """Refused rows by line, columns, problem and content."""
+    statement = 'COPY import_refusals (import_id, line, "column", problem, content) FROM STDIN'
+    await _copy(session, statement, import_id, refusals)
+
+
+async def _copy(session: AsyncSession, statement: str, import_id: UUID, rows: Sequence[tuple[Any, ...]]) -> None:
+    """Within the session's transaction."""
+    if not rows:
+        return
+    driver: Any = (await (await session.connection()).get_raw_connection()).driver_connection
+    async with driver.cursor() as cursor, cursor.copy(statement) as copy:
+        for row in rows:
+            await copy.write_row((import_id, *row))
+
+
+async def page(session: AsyncSession, import_id: UUID, *, after: int, limit: int) -> Sequence[Any]:
+    """The next rows by line, with `superseded` where a later one has the same id."""
+    return await execute_prepared(session, _PAGE, {"import_id": import_id, "after": after, "limit": limit})
+
+
+async def remove_passed(session: AsyncSession, import_id: UUID, *, after: int, to: int) -> None:
+    await execute_prepared(session, _PASSED, {"import_id": import_id, "after": after, "to": to})
+
+
+async def upsert_recipients(session: AsyncSession, rows: Rows) -> tuple[int, int]:
+    """How many are created and how many updated; the rest is unchanged. Ids are sorted and each once.
+
+    What is inserted by somebody else at this moment is waited for, and then updated like one that was there before.
+    """
+    known = {row.id for row in await execute_prepared(session, _KNOWN, {"ids": [row["id"] for row in rows]})}
+    new = [row for row in rows if row["id"] not in known]
+    created: set[str] = set()
+    if new:
+        created = {row.id for row in await execute_prepared(session, _INSERT, _columns(new))}
+    there = [row for row in rows if row["id"] not in created]
+    updated = await execute_prepared(session, _UPDATE, _columns(there)) if there else ()
+    return len(created), len(updated)
+
+
+def _columns(rows: Rows, *names: str) -> dict[str, list[Any]]:
+    return {name: [row[name] for row in rows] for name in names or rows[0]}
+
+
+async def upsert_devices(session: AsyncSession, devices: Rows) -> int:
+    """How many are new or changed. A token is taken from any other device that had it; each is given once."""
+    written = await execute_prepared(session, _DEVICES, _columns(devices))
+    await execute_prepared(session, _MOVED, _columns(devices, "recipient_id", "id", "token"))
+    return len(written)
+
+
+async def upsert_choices(session: AsyncSession, choices: Rows) -> tuple[int, int]:
+    """How many are new or changed, and for how many a newer one is kept."""
+    written = await execute_prepared(session, _CHOICES, _columns(choices))
+    (older,) = await execute_prepared(session, _OLDER, _columns(choices, "recipient_id", "category", "channel", "time"))
+    return len(written), older.count
+
+
+async def newest_with_key(session: AsyncSession, key: str) -> Import | None:
+    statement = select(Import).where(Import.key == key).order_by(col(Import.created_at).desc()).limit(1)
+    return (await session.exec(statement)).first()
+
+
+async def list_imports(
+    session: AsyncSession, *, key: str | None = None, before: tuple[Any, UUID] | None = None, limit: int = 50
+) -> list[Import]:
+    """Newest first; `before` is the (created_at, id) of the last one of the page before."""
+    place = (col(Import.created_at), col(Import.id))
+    statement = select(Import).order_by(*(part.desc() for part in place)).limit(limit)
+    if key is not None:
+        statement = statement.where(Import.key == key)
+    if before is not None:
+        statement = statement.where(tuple_(*place) < tuple_(*before))
+    return list(await session.exec(statement))
+
+
+async def refusals(session: AsyncSession, import_id: UUID, *, after: int, limit: int) -> list[ImportRefusal]:
+    """A page by line."""
+    statement = select(ImportRefusal).where(ImportRefusal.import_id == import_id, col(ImportRefusal.line) > after)
+    return list(await session.exec(statement.order_by(col(ImportRefusal.line)).limit(limit)))
