@@ -1,4 +1,4 @@
-"""What the channel workers count."""
+"""What the workers count."""
 
 from prometheus_client import Counter, Histogram
 
@@ -23,6 +23,7 @@ UNMENDED = Counter(
     "tidings_reconciliation_unmended_total", "What reconciliation found, at each look, and cannot mend", ["kind"]
 )
 REMOVED = Counter("tidings_retention_removed_total", "Rows removed because their time had come", ["kind"])
+IMPORT_ROWS = Counter("tidings_import_rows_total", "Rows of imports by what became of them", ["outcome"])
 FAILOVERS = Counter(
     "tidings_failovers_total", "Messages that another provider was tried for at once", ["channel", "provider"]
 )

@@ -15,7 +15,9 @@ from temporalio.common import (
 from activities.temporal import (
     DEFINITION,
     NOTIFICATION_TYPE,
+    ORCHESTRATOR_BULK,
     RECIPIENT_REF,
+    import_workflow_id,
     notification_workflow_id,
     orchestrator_queue,
     priority_key,
@@ -26,6 +28,7 @@ from notifications.statuses import NotificationType
 
 NOTIFICATION_WORKFLOW = "NotificationWorkflow"  # by name: workflows are above this package
 RESEND_WORKFLOW = "ResendWorkflow"
+IMPORT_WORKFLOW = "ImportWorkflow"
 _RPC_TIMEOUT = timedelta(seconds=10)
 _MAX_SUMMARY = 200  # characters; Temporal takes 400 bytes
 
@@ -88,6 +91,24 @@ async def start_resend(
         rpc_timeout=rpc_timeout,
     )
     return handle.first_execution_run_id or ""
+
+
+async def start_import(
+    client: Client, import_id: UUID, *, again: bool = False, rpc_timeout: timedelta = _RPC_TIMEOUT
+) -> None:
+    """Start the workflow that writes an import's rows; arguments and errors as above."""
+    reuse, conflict = _policies(again=again)
+    await client.start_workflow(
+        IMPORT_WORKFLOW,
+        {"import_id": str(import_id)},
+        id=import_workflow_id(import_id),
+        task_queue=ORCHESTRATOR_BULK,
+        id_reuse_policy=reuse,
+        id_conflict_policy=conflict,
+        priority=Priority(priority_key=priority_key(NotificationType.PROMOTIONAL)),
+        static_summary="import of recipients",
+        rpc_timeout=rpc_timeout,
+    )
 
 
 def _policies(*, again: bool) -> tuple[WorkflowIDReusePolicy, WorkflowIDConflictPolicy]:

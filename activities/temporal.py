@@ -55,6 +55,10 @@ def resend_workflow_id(notification_id: object, seq: int, round_number: int) -> 
     return f"{notification_workflow_id(notification_id)}-resend-{seq}-{round_number}"
 
 
+def import_workflow_id(import_id: object) -> str:
+    return f"import-{import_id}"
+
+
 _PYDANTIC = tuple(PydanticPayloadConverter().converters.values())
 
 

@@ -27,6 +27,7 @@ from api.reference import render_reference
 from api.routes import (
     events,
     health,
+    imports,
     messages,
     notifications,
     providers,
@@ -50,7 +51,7 @@ Every error is a problem document (RFC 9457):
 def _v1() -> APIRouter:
     everywhere = problem_responses(UNAUTHORIZED, TOO_LARGE, ENCODED_BODY, REQUEST_TIMEOUT, INTERNAL, UNAVAILABLE)
     router = APIRouter(prefix=PROTECTED, dependencies=[DocumentedToken], responses=everywhere)
-    for routes in (events, notifications, messages, recipients, suppressions, rejected_events, providers):
+    for routes in (events, notifications, messages, recipients, imports, suppressions, rejected_events, providers):
         router.include_router(routes.router)
     return router
 

@@ -122,6 +122,15 @@ class Workflows(Protocol):
         """
         ...
 
+    async def start_import(self, import_id: UUID) -> None:
+        """Have the rows of an uploaded import written; twice is the same as once.
+
+        Raises:
+            WorkflowsUnavailableError: it was not started.
+
+        """
+        ...
+
     async def check(self) -> str:
         """One line about the server; raises WorkflowsUnavailableError unless it answers."""
         ...

@@ -76,6 +76,7 @@ class MemoryWorkflows(Workflows):
     signals: list[tuple[UUID, str]] = field(default_factory=list)
     commands: list[tuple[UUID, MessageCommand]] = field(default_factory=list)
     resends: list[tuple[UUID, int, int]] = field(default_factory=list)
+    imports: list[UUID] = field(default_factory=list)
     failure: Exception | None = None
     outcome: CommandOutcome = field(default_factory=lambda: CommandOutcome(seq=1, status="pending", round=2))
 
@@ -100,6 +101,11 @@ class MemoryWorkflows(Workflows):
     ) -> None:
         self._fail()
         self.resends.append((notification_id, seq, round_number))
+
+    @override
+    async def start_import(self, import_id: UUID) -> None:
+        self._fail()
+        self.imports.append(import_id)
 
     @override
     async def check(self) -> str:

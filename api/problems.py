@@ -67,6 +67,9 @@ TOO_LARGE = ProblemType("too-large", 413, "The body is too large", "Send less: a
 ENCODED_BODY = ProblemType(
     "encoded-body", 415, "Compressed bodies are not taken", "Send the body without Content-Encoding."
 )
+UNKNOWN_FORMAT = ProblemType(
+    "unknown-format", 415, "The body is of no format that is taken here", "Send it with a Content-Type that is."
+)
 INVALID = ProblemType("invalid", 422, "The request is not valid", "Mend what `errors` and `detail` name.")
 EVENT_REJECTED = ProblemType(
     "event-rejected", 422, "The event itself is wrong", "Mend what `detail` names and send it again."
@@ -98,6 +101,7 @@ PROBLEMS = (
     CONSENT_REQUIRED,
     TOO_LARGE,
     ENCODED_BODY,
+    UNKNOWN_FORMAT,
     INVALID,
     EVENT_REJECTED,
     INTERNAL,

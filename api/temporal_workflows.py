@@ -1,6 +1,8 @@
 """The workflows behind a Temporal server."""
 
 import asyncio
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import timedelta
 from uuid import UUID
 
@@ -9,7 +11,7 @@ from temporalio.exceptions import FailureError, WorkflowAlreadyStartedError
 from temporalio.service import RPCError, RPCStatusCode
 from typing_extensions import override
 
-from activities.starting import start_resend
+from activities.starting import start_import, start_resend
 from activities.temporal import notification_workflow_id
 from api.collaborators import (
     CommandName,
@@ -32,6 +34,19 @@ def _translated(error: RPCError) -> Exception:
     if error.status is RPCStatusCode.NOT_FOUND:
         return WorkflowGoneError("no such workflow is running")
     return WorkflowsUnavailableError(error.status.name)
+
+
+@contextmanager
+def _starting() -> Iterator[None]:
+    """One that was started before is a success."""
+    try:
+        yield
+    except WorkflowAlreadyStartedError:
+        return
+    except RPCError as error:
+        raise WorkflowsUnavailableError(error.status.name) from error
+    except RuntimeError as error:
+        raise WorkflowsUnavailableError("no connection") from error
 
 
 class TemporalWorkflows(Workflows):
@@ -78,7 +93,7 @@ class TemporalWorkflows(Workflows):
     async def resend(
         self, notification_id: UUID, notification_type: NotificationType, *, seq: int, round_number: int
     ) -> None:
-        try:
+        with _starting():
             await start_resend(
                 self._client,
                 notification_id,
@@ -87,12 +102,11 @@ class TemporalWorkflows(Workflows):
                 round_number=round_number,
                 rpc_timeout=self._answer_within,
             )
-        except WorkflowAlreadyStartedError:
-            return
-        except RPCError as error:
-            raise WorkflowsUnavailableError(error.status.name) from error
-        except RuntimeError as error:
-            raise WorkflowsUnavailableError("no connection") from error
+
+    @override
+    async def start_import(self, import_id: UUID) -> None:
+        with _starting():
+            await start_import(self._client, import_id, rpc_timeout=self._answer_within)
 
     @override
     async def check(self) -> str:

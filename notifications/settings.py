@@ -151,6 +151,7 @@ class Settings(BaseSettings):
     dev_sandbox_secret: SecretStr | None = None  # signs the sandbox's receipts; None: they are not believed
     dev_allow_recipients: Annotated[tuple[str, ...], NoDecode] = ()
 
+    import_max_bytes: int = Field(2**30, ge=1)  # of a file of recipients
     max_retry_for: Duration | None = None  # caps every `retry_for` of the catalogue
     max_untried: int = Field(2000, ge=1)  # not yet tried notifications per class before the bridge pauses
     worker_slots_urgent: int = Field(100, ge=1)

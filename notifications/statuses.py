@@ -135,14 +135,14 @@ class ImportFormat(StrEnum):
 
 
 class ImportState(StrEnum):
-    """uploading → waiting → running → completed; or failed: the upload was larger than is taken."""
+    """uploading → waiting → running → completed, or cancelled at any time before."""
 
     UPLOADING = "uploading"  # also one that broke off: it can be continued
     WAITING = "waiting"  # whole; nothing is written yet
     RUNNING = "running"
     COMPLETED = "completed"
-    FAILED = "failed"
+    CANCELLED = "cancelled"  # what is written stays
 
     @property
     def is_final(self) -> bool:
-        return self in {ImportState.COMPLETED, ImportState.FAILED}
+        return self in {ImportState.COMPLETED, ImportState.CANCELLED}

@@ -10,6 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from temporalio.client import Client
 from temporalio.worker import UnsandboxedWorkflowRunner, Worker, WorkflowRunner
 
+from activities.imports import ImportActivities
 from activities.planning import PlanningActivities
 from activities.reconciliation import ReconciliationActivities
 from activities.retention import RetentionActivities
@@ -20,6 +21,7 @@ from notifications.catalogue.store import CatalogueStore
 from notifications.contents import Contents
 from notifications.database import create_engine, create_sessions
 from notifications.dead_addresses import DeadAddresses
+from notifications.imports.blocks import ImportBlocks
 from notifications.ledger import Ledger
 from notifications.plans import Plans
 from notifications.profiles.profile import ProfileSource
@@ -34,11 +36,12 @@ from notifications.retention import Retention
 from notifications.settings import Settings
 from notifications.statuses import Channel
 from worker.roles import Queue, Role, queues_of
+from workflows.imports import ImportWorkflow
 from workflows.notification import NotificationWorkflow
 from workflows.reconciliation import ReconciliationWorkflow
 from workflows.resend import ResendWorkflow
 
-WORKFLOWS = (NotificationWorkflow, ReconciliationWorkflow, ResendWorkflow)
+WORKFLOWS = (ImportWorkflow, NotificationWorkflow, ReconciliationWorkflow, ResendWorkflow)
 # The sandbox costs as much CPU as the rest of a workflow task, a light one still half of that; the tests run with it.
 UNSANDBOXED = UnsandboxedWorkflowRunner()
 # More at once are no faster on one core: their local activities would wait for CPU and connections until their time is
@@ -51,6 +54,7 @@ MAX_BULK_WORKFLOW_TASKS = 4
 @dataclass(frozen=True, slots=True)
 class Collaborators:
     engine: AsyncEngine
+    imports: ImportActivities
     planning: PlanningActivities
     reconciliation: ReconciliationActivities
     retention: RetentionActivities
@@ -91,6 +95,7 @@ def assemble(
     contents = Contents(sessions, catalogue=catalogue, renderer=Renderer())
     return Collaborators(
         engine=engine,
+        imports=ImportActivities(ImportBlocks(sessions, catalogue, hash_key=hash_key), client),
         reconciliation=ReconciliationActivities(
             ReconciliationStore(sessions), client, ledger=ledger, progress=progress, public_url=settings.public_url
         ),
@@ -173,6 +178,8 @@ def _orchestrator(
             built.reconciliation.reconcile_overdue,
             built.reconciliation.reconcile_resends,
             built.reconciliation.reconcile_outbox,
+            built.imports.import_rows,
+            built.imports.reconcile_imports,
             built.retention.remove_old,
         ],
         workflow_runner=workflow_runner,

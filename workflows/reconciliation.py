@@ -25,6 +25,7 @@ from temporalio.exceptions import ActivityError
 from temporalio.service import RPCError, RPCStatusCode
 
 with workflow.unsafe.imports_passed_through():
+    from activities.imports import ImportActivities
     from activities.reconciliation import ClosedSince, ReconciliationActivities, Repairs
     from activities.retention import Places, Removed, RetentionActivities
     from activities.temporal import ORCHESTRATOR, RECONCILIATION
@@ -61,6 +62,7 @@ class ReconciliationWorkflow:
             await self._ask(ReconciliationActivities.reconcile_overdue),
             await self._ask(ReconciliationActivities.reconcile_resends),
             await self._ask(ReconciliationActivities.reconcile_outbox),
+            await self._ask(ImportActivities.reconcile_imports),
         ]
         started = {kind: count for part in parts for kind, count in part.started.items()}
         old = await self._remove_old(last.places if last else {})

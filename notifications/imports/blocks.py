@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any, Protocol
 from uuid import UUID
 
@@ -18,6 +18,7 @@ from notifications.statuses import ImportState
 from notifications.tables import Import
 
 BLOCK = 2_000  # rows
+IDLE_AFTER = timedelta(minutes=2)  # a block takes a second
 
 
 class Catalogue(Protocol):
@@ -66,6 +67,11 @@ class ImportBlocks:
         # Reading phone numbers and addresses takes most of the time; the loop is for others meanwhile.
         block = await asyncio.to_thread(_read, found, page, categories)
         return await self._store(import_id, block)
+
+    async def idle(self, limit: int) -> list[UUID]:
+        """Imports that wait for their rows to be written, and that nothing has moved for `IDLE_AFTER`."""
+        async with self._sessions() as session:
+            return await queries.idle_imports(session, since=datetime.now(UTC) - IDLE_AFTER, limit=limit)
 
     async def _store(self, import_id: UUID, block: _Block) -> tuple[Progress, Outcome]:
         outcome = block.outcome

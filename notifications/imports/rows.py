@@ -76,7 +76,11 @@ def _document(content: str) -> dict[str, Any]:
 
 def csv_cells(content: str, delimiter: str) -> list[str]:
     """The cells of one row, which may have line ends within quotes."""
-    return next(csv.reader((part + "\n" for part in content.split("\n")), delimiter=delimiter, skipinitialspace=True))
+    return next(
+        csv.reader(
+            (part + "\n" for part in content.split("\n")), delimiter=delimiter, strict=True, skipinitialspace=True
+        )
+    )
 
 
 class RowReader:

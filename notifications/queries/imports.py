@@ -1,6 +1,7 @@
 """Imports: rows into staging, and a block of them into recipients. Nobody here commits."""
 
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -162,6 +163,14 @@ async def upsert_choices(session: AsyncSession, choices: Rows) -> tuple[int, int
     written = await execute_prepared(session, _CHOICES, _columns(choices))
     (older,) = await execute_prepared(session, _OLDER, _columns(choices, "recipient_id", "category", "channel", "time"))
     return len(written), older.count
+
+
+async def idle_imports(session: AsyncSession, *, since: datetime, limit: int) -> list[UUID]:
+    """Those that are uploaded, are not finished and were not moved since then; longest first."""
+    statement = select(Import.id).where(
+        col(Import.finished_at).is_(None), col(Import.uploaded_at).is_not(None), col(Import.updated_at) < since
+    )
+    return list(await session.exec(statement.order_by(col(Import.updated_at)).limit(limit)))
 
 
 async def newest_with_key(session: AsyncSession, key: str) -> Import | None:

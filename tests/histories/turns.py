@@ -4,6 +4,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from datetime import timedelta
 
+from notifications.imports.blocks import Progress
 from notifications.statuses import Channel, MessageStatus, RoutingMode
 from tests.support.workflow_world import HOUR, Handle, World, until
 from tests.support.workflows import FakeLedger, accepted, failed, stuck, transient
@@ -146,6 +147,11 @@ async def _reported(world: World, status: MessageStatus) -> Handle:
     return handle
 
 
+async def imported(world: World) -> Handle:
+    """Its activity stops twice to let others go first."""
+    return await world.start_import(*(Progress(rows, 6_000, finished=rows == 6_000) for rows in (2_000, 4_000, 6_000)))
+
+
 async def _stuck(world: World) -> tuple[FakeLedger, Handle]:
     ledger = await world.ledger(Channel.EMAIL)
     ledger.answers[Channel.EMAIL] = [stuck()]
@@ -175,5 +181,6 @@ TURNS: dict[str, Callable[[World], Awaitable[Handle]]] = {
         cancelled_in_backoff,
         cancelled_from_the_ui,
         resent,
+        imported,
     )
 }

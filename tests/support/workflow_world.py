@@ -8,12 +8,16 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from temporalio.client import WorkflowHandle
+from temporalio.exceptions import ApplicationError
 from temporalio.testing import WorkflowEnvironment
 from temporalio.worker import Worker
 
+from activities.imports import ImportInput
+from notifications.imports.blocks import Progress
 from notifications.statuses import Channel
 from tests.support.workflows import FakeActivities, FakeLedger
 from worker.composition import WORKFLOWS
+from workflows.imports import ImportWorkflow
 from workflows.notification import NotificationInput, NotificationWorkflow
 from workflows.resend import ResendInput, ResendWorkflow
 
@@ -81,6 +85,14 @@ class World:
             id=f"notification-{ledger.id}-resend-1-{round_number}",
             task_queue=self._queue,
             run_timeout=30 * 24 * HOUR,
+        )
+
+    async def start_import(self, *answers: Progress | ApplicationError) -> Handle:
+        """`answers`: of each run of its activity."""
+        import_id = str(uuid.uuid4())
+        self._activities.imports[import_id] = list(answers)
+        return await self.environment.client.start_workflow(
+            ImportWorkflow.run, ImportInput(import_id), id=f"import-{import_id}", task_queue=self._queue
         )
 
 

@@ -10,8 +10,10 @@ from uuid import UUID
 from temporalio import activity
 from temporalio.exceptions import ApplicationError
 
+from activities.imports import ImportInput
 from activities.planning import FallbackRequest, MessageCommand, PlanRequest, ReceiptWait
 from activities.sending import SendRequest, SendResult
+from notifications.imports.blocks import Progress
 from notifications.plans import MessageState, NotificationState
 from notifications.statuses import Channel, MessageStatus, NotificationStatus, RoutingMode
 
@@ -185,6 +187,7 @@ class FakeActivities:
 
     def __init__(self) -> None:
         self.ledgers: dict[UUID, FakeLedger] = {}
+        self.imports: dict[str, list[Progress | ApplicationError]] = {}  # what each run of the activity answers
 
     @property
     def planning(self) -> list[Callable[..., object]]:
@@ -200,6 +203,7 @@ class FakeActivities:
             self.reroute_stuck,
             self.report_stuck,
             self.finish,
+            self.import_rows,
         ]
 
     @activity.defn(name="plan")
@@ -249,3 +253,10 @@ class FakeActivities:
     @activity.defn(name="send")
     async def send(self, request: SendRequest) -> SendResult:
         return await self.ledgers[request.origin_id].send(request)
+
+    @activity.defn(name="import_rows")
+    async def import_rows(self, wanted: ImportInput) -> Progress:
+        answer = self.imports[wanted.import_id].pop(0)
+        if isinstance(answer, ApplicationError):
+            raise answer
+        return answer
