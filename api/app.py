@@ -34,6 +34,7 @@ from api.routes import (
     recipients,
     rejected_events,
     suppressions,
+    unsubscribe,
     webhooks,
 )
 from notifications.settings import Settings
@@ -78,6 +79,7 @@ def create_app(settings: Settings, open_context: OpenContext) -> FastAPI:
     install_problem_handlers(app)
     app.include_router(health.router)
     app.include_router(webhooks.router)
+    app.include_router(unsubscribe.router)
     app.include_router(_v1())
     _describe_problems(app)
     _serve_reference(app, settings.public_url)

@@ -22,6 +22,7 @@ from notifications.profiles.source import build_profile_source
 from notifications.providers.reporting import build_receipt_sources
 from notifications.receipts import Receipts
 from notifications.settings import Settings
+from notifications.unsubscribe import UnsubscribeLinks
 
 DELIVERY_SECONDS = 10.0  # how long a request waits for the broker
 
@@ -61,5 +62,6 @@ async def open_context(settings: Settings) -> AsyncIterator[ApiContext]:
             workflows=workflows,
             links=Links.of(settings),
             hash_key=hash_key,
+            unsubscribe=UnsubscribeLinks.of(settings, hash_key),
             receipt_sources=receipt_sources,
         )

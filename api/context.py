@@ -15,6 +15,7 @@ from notifications.ledger import Ledger
 from notifications.profiles.profile import ProfileSource
 from notifications.providers.reporting import ReceiptSource
 from notifications.settings import Settings
+from notifications.unsubscribe import UnsubscribeLinks
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,6 +32,7 @@ class ApiContext:
     workflows: Workflows
     links: Links
     hash_key: bytes
+    unsubscribe: UnsubscribeLinks
     receipt_sources: Mapping[str, ReceiptSource] = field(default_factory=dict)
 
 

@@ -12,9 +12,11 @@ from notifications.providers.reporting import REPORTING
 
 MAX_BODY = 256 * 1024 + 16 * 1024  # an event of 256 KiB, and slack for whitespace and an id that is added
 MAX_WEBHOOK = 3 * 2**20  # a vendor's batch; Meta's are the largest, with up to 3 MB
+MAX_FORM = 64 * 1024  # what the pages behind unsubscribe links send
 WEBHOOKS = "/webhooks/"
 # Their routes take the body as it comes, within limits of their own (api/streams.py).
 STREAMED = re.compile(r"POST /v1/imports|PATCH /v1/imports/[^/]+")
+PAGES = "/u/"
 BODY_SECONDS = 30.0
 
 
@@ -98,7 +100,9 @@ class BodyLimit:
                 await self._app(scope, _replay(body, receive), send)
 
     def _limit(self, scope: Scope) -> int:
-        return MAX_WEBHOOK if scope["path"].startswith(WEBHOOKS) else self._max_body
+        if scope["path"].startswith(WEBHOOKS):
+            return MAX_WEBHOOK
+        return MAX_FORM if scope["path"].startswith(PAGES) else self._max_body
 
     async def _refuse_large(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["path"].startswith(WEBHOOKS):

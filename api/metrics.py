@@ -9,6 +9,7 @@ REQUESTS = Counter("tidings_api_requests_total", "Requests by handler and status
 SECONDS = Histogram("tidings_api_request_seconds", "Time from the request to the end of the answer.", ["handler"])
 
 RECEIPTS = Counter("tidings_receipts_total", "Providers' receipts by what became of them.", ["provider", "result"])
+UNSUBSCRIBES = Counter("tidings_unsubscribes_total", "What came by the links of messages, by its result.", ["result"])
 
 
 class RequestMetrics:

@@ -7,7 +7,9 @@ from notifications.catalogue.store import CatalogueStore
 from notifications.database import Sessions, execute_prepared
 from notifications.ledger import Claim
 from notifications.providers.base import OutgoingMessage
+from notifications.rendering.errors import RenderError
 from notifications.rendering.render import RenderContext, Renderer
+from notifications.unsubscribe import LinkTooLongError, MessageLinks, UnsubscribeLinks, with_headers
 
 _CONTEXT = """
 SELECT n.event, n.guest, coalesce(n.due_at, n.received_at) AS due_since, p.profile FROM notifications n
@@ -24,10 +26,13 @@ class Rendered:
 
 
 class Contents:
-    def __init__(self, sessions: Sessions, *, catalogue: CatalogueStore, renderer: Renderer) -> None:
+    def __init__(
+        self, sessions: Sessions, *, catalogue: CatalogueStore, renderer: Renderer, links: UnsubscribeLinks
+    ) -> None:
         self._sessions = sessions
         self._catalogue = catalogue
         self._renderer = renderer
+        self._links = links
 
     async def render(self, claim: Claim) -> Rendered:
         """Render a claimed message.
@@ -45,18 +50,27 @@ class Contents:
         recipient = {name: row.profile.get(name) for name in ("id", "name", "locale", "timezone", "attributes")}
         if row.guest is not None:
             recipient |= row.guest
-        context = RenderContext(data=data, recipient=recipient, event=event, locale=claim.locale)
+        links = self._links_of(claim)
+        variables = links.variables() if links is not None else None
+        context = RenderContext(data=data, recipient=recipient, event=event, locale=claim.locale, links=variables)
+        content = self._renderer.render(definition, claim.channel, context)
         message = OutgoingMessage(
             origin_id=claim.origin_id,
             seq=claim.seq,
             attempt=claim.attempt,
             channel=claim.channel,
             address=claim.address or "",
-            content=self._renderer.render(definition, claim.channel, context),
+            content=with_headers(content, links) if links is not None else content,
             recipient_name=recipient.get("name"),
             ttl=claim.expires_at - datetime.now(UTC),
         )
         return Rendered(message, row.due_since)
+
+    def _links_of(self, claim: Claim) -> MessageLinks | None:
+        try:
+            return self._links.of_claim(claim)
+        except LinkTooLongError as error:
+            raise RenderError(claim.definition, 1, str(error)) from None
 
     async def newest_version(self, name: str) -> int | None:
         """The version that a retry of a template error takes; None where the definition is gone."""

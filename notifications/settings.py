@@ -125,6 +125,7 @@ class Settings(BaseSettings):
     metrics_host: str = "127.0.0.1"
     metrics_port: int = 0  # 0: no metrics endpoint (the API serves /metrics on its own port)
     hash_key: SecretStr | None = None  # keys the hashes that stand for addresses and recipients
+    link_keys: SecretStr | None = None  # number:secret,... of unsubscribe links; None: from `hash_key`
     log_format: str = Field("auto", pattern="^(auto|console|json)$")
     temporal_ui_url: str = "http://localhost:8233"
     public_url: str = "http://localhost:8000"  # where this API is reached from outside

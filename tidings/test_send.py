@@ -16,7 +16,7 @@ from typing import Annotated, Any
 import typer
 from rich.text import Text
 
-from notifications.addresses import normalise_email, normalise_phone
+from notifications.addresses import normalise_email, normalise_phone, require_hash_key
 from notifications.catalogue.definition import Definition
 from notifications.catalogue.store import Catalogue, CatalogueStore
 from notifications.masking import mask
@@ -24,7 +24,8 @@ from notifications.providers.base import Content, DeliveryError, OutgoingMessage
 from notifications.providers.registry import build_providers
 from notifications.rendering.render import RenderContext, Renderer
 from notifications.settings import Settings, load_settings
-from notifications.statuses import Channel
+from notifications.statuses import Channel, NotificationType
+from notifications.unsubscribe import MessageLinks, Subject, UnsubscribeLinks, with_headers
 from tidings.answers import console
 from tidings.surroundings import CommandError, failing_in_one_line, open_sessions
 
@@ -78,7 +79,7 @@ async def _run(settings: Settings, name: str, channel: Channel, to: str, locale:
     async with open_sessions(settings) as sessions:
         catalogue = await CatalogueStore(sessions).current()
     found = _definition(catalogue, name, channel)
-    content = _rendered(found, channel, catalogue.example(name) or {}, locale)
+    content = _rendered(settings, found, channel, catalogue.example(name) or {}, locale)
     provider, *spare = build_providers(settings, [channel])[channel]
     try:
         return await _send(settings, found, provider, content, to)
@@ -99,13 +100,26 @@ def _definition(catalogue: Catalogue, name: str, channel: Channel) -> Definition
     return found
 
 
-def _rendered(found: Definition, channel: Channel, example: Mapping[str, Any], locale: str | None) -> Content:
+def _links(settings: Settings, found: Definition, channel: Channel) -> MessageLinks | None:
+    """Real ones, so that the button of a mail program can be tried: it unsubscribes nobody but the test recipient."""
+    if found.type is not NotificationType.PROMOTIONAL:
+        return None
+    links = UnsubscribeLinks.of(settings, require_hash_key(settings.hash_key))
+    return links.make(Subject(_RECIPIENT["id"], found.category.name, channel))
+
+
+def _rendered(
+    settings: Settings, found: Definition, channel: Channel, example: Mapping[str, Any], locale: str | None
+) -> Content:
     event = dict(example)
     data = dict(event.pop("data", None) or {})
     guest = data.pop("recipient", None) or {}
     recipient = {**_RECIPIENT, **guest}
-    context = RenderContext(data=data, recipient=recipient, event=event, locale=locale)
-    return Renderer().render(found, channel, context)
+    links = _links(settings, found, channel)
+    variables = links.variables() if links is not None else None
+    context = RenderContext(data=data, recipient=recipient, event=event, locale=locale, links=variables)
+    content = Renderer().render(found, channel, context)
+    return with_headers(content, links) if links is not None else content
 
 
 async def _send(settings: Settings, found: Definition, provider: Provider, content: Content, to: str) -> Tested:

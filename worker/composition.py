@@ -35,6 +35,7 @@ from notifications.rerouting import Rerouting
 from notifications.retention import Retention
 from notifications.settings import Settings
 from notifications.statuses import Channel
+from notifications.unsubscribe import UnsubscribeLinks
 from worker.roles import Queue, Role, queues_of
 from workflows.imports import ImportWorkflow
 from workflows.notification import NotificationWorkflow
@@ -92,7 +93,8 @@ def assemble(
     catalogue = CatalogueStore(sessions)
     ledger = Ledger(sessions, process=uuid.uuid4().hex)
     progress = Progress(sessions)
-    contents = Contents(sessions, catalogue=catalogue, renderer=Renderer())
+    links = UnsubscribeLinks.of(settings, hash_key)
+    contents = Contents(sessions, catalogue=catalogue, renderer=Renderer(), links=links)
     return Collaborators(
         engine=engine,
         imports=ImportActivities(ImportBlocks(sessions, catalogue, hash_key=hash_key), client),

@@ -6,14 +6,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from notifications.catalogue.definition import Definition
+from notifications.catalogue.definition import Definition, StandaloneTemplate
 from notifications.catalogue.folder import Loaded
 from notifications.catalogue.problems import Problem
 from notifications.catalogue.schema import data_validator, without_optional
 from notifications.events import Interpreter, NewNotification, Record, RejectedError, RejectReason, parse
 from notifications.events.schema import message
 from notifications.rendering.render import RenderContext, Renderer, RenderError
-from notifications.statuses import Channel
+from notifications.statuses import Channel, NotificationType
+from notifications.unsubscribe import SAMPLE_LINKS
 
 _RECIPIENT = {"id": "cus_42", "name": "Ana Maier", "timezone": "Europe/Berlin", "attributes": {}}
 _BARE_HINT = " when the optional fields are left out: use `is defined` or `| default(...)`"
@@ -77,9 +78,10 @@ def _data(item: Loaded) -> Any:
 def _render_problems(item: Loaded, root: Path) -> Iterator[Problem]:
     data = _data(item)
     event = item.example.value if item.example else {}
-    full = RenderContext(data=data, recipient=_RECIPIENT, event=event)
+    links = SAMPLE_LINKS.variables() if _can_be_stopped(item.content) else None
+    full = RenderContext(data=data, recipient=_RECIPIENT, event=event, links=links)
     bare_event = {key: event.get(key) for key in ("id", "source", "type")}
-    bare = RenderContext(data=without_optional(data, item.content.data), event=bare_event)
+    bare = RenderContext(data=without_optional(data, item.content.data), event=bare_event, links=links)
     renderer = Renderer()
     for channel in Channel:
         for locale in item.content.templates.of(channel):
@@ -89,6 +91,11 @@ def _render_problems(item: Loaded, root: Path) -> Iterator[Problem]:
                 wrong, hint = _rendered(renderer, item, channel, locale, bare), _BARE_HINT
             if wrong is not None:
                 yield Problem((root / wrong.path).as_posix(), wrong.line, wrong.message + hint)
+
+
+def _can_be_stopped(content: Definition | StandaloneTemplate) -> bool:
+    """Whether its messages have `links`; a stand-alone template is tried as what it is for, a promotional campaign."""
+    return not isinstance(content, Definition) or content.type is NotificationType.PROMOTIONAL
 
 
 def _rendered(

@@ -63,6 +63,8 @@ def _missing(error: MissingNameError, source: str, variables: Mapping[str, Any])
     owner = variables if error.owner is missing else error.owner
     path = None if owner is variables else dotted_path(owner, variables)
     prefix = f"{path}." if path else ""
+    if owner is variables and error.name == "links":
+        return "'links' is undefined: only promotional messages can be unsubscribed from"
     known = owner if isinstance(owner, Mapping) else ()
     near = difflib.get_close_matches(error.name, [key for key in known if isinstance(key, str)], n=1, cutoff=0.6)
     hint = f"; did you mean '{prefix}{near[0]}'?" if near else ""

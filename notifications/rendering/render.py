@@ -39,12 +39,14 @@ class RenderContext:
     """What templates see. `recipient` is `recipient_view(profile)` or the event's guest block.
 
     `locale` is the BCP 47 tag that the recipient wants; None takes the recipient's own, then the default.
+    `links` are those by which a promotional message can be stopped; without them the name is undefined.
     """
 
     data: Any
     recipient: Mapping[str, Any] = field(default_factory=dict)
     event: Mapping[str, Any] = field(default_factory=dict)
     locale: str | None = None
+    links: Mapping[str, str] | None = None
 
     def with_locale(self, locale: str) -> "RenderContext":
         return replace(self, locale=locale)
@@ -111,6 +113,7 @@ def _variables(definition: Renderable, channel: Channel, context: RenderContext)
         "recipient": recipient,
         "event": {name: context.event.get(name) for name in _EVENT},
         "locale": formatting(requested, locale),
+        **({} if context.links is None else {"links": context.links}),
     }
 
 

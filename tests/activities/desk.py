@@ -21,7 +21,7 @@ from notifications.providers.memory import MemoryProvider
 from notifications.rendering.render import Renderer
 from notifications.statuses import Channel
 from notifications.tables import Attempt, Message
-from tests.support.integration import HASH_KEY, House
+from tests.support.integration import HASH_KEY, LINKS, House
 
 SECOND = timedelta(seconds=1)
 T0 = datetime(2026, 11, 22, 10, tzinfo=UTC)
@@ -38,7 +38,9 @@ class Desk:
         self.start_to_close = timedelta(seconds=10)
         values: dict[str, Any] = {
             "ledger": Ledger(house.sessions, process="worker-a"),
-            "contents": Contents(house.sessions, catalogue=CatalogueStore(house.sessions), renderer=Renderer()),
+            "contents": Contents(
+                house.sessions, catalogue=CatalogueStore(house.sessions), renderer=Renderer(), links=LINKS
+            ),
             "providers": dict.fromkeys(Channel, (self.provider,)),
             "breaker": Breaker(house.sessions),
             "dead_addresses": DeadAddresses(house.sessions, hash_key=HASH_KEY.encode()),

@@ -23,7 +23,7 @@ from notifications.providers.memory import MemoryProvider
 from notifications.rendering.render import Renderer
 from notifications.statuses import Channel, MessageStatus
 from tests.activities.desk import SECOND, T0, Desk, planned
-from tests.support.integration import House
+from tests.support.integration import LINKS, House
 
 
 def outage() -> OperationalError:
@@ -132,7 +132,7 @@ class LostContents(Contents):
     """Postgres goes away between the claim and the call, and is not back at once."""
 
     def __init__(self, house: House, sessions: FlakySessions) -> None:
-        super().__init__(house.sessions, catalogue=house.catalogue, renderer=Renderer())
+        super().__init__(house.sessions, catalogue=house.catalogue, renderer=Renderer(), links=LINKS)
         self._flaky = sessions
         self.is_lost = True
 

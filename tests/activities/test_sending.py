@@ -31,7 +31,7 @@ from notifications.rendering.render import Renderer
 from notifications.statuses import Channel, MessageStatus
 from notifications.tables import Device, Suppression
 from tests.activities.desk import SECOND, T0, Desk, planned
-from tests.support.integration import HASH_KEY, House
+from tests.support.integration import HASH_KEY, LINKS, House
 
 
 @pytest.fixture
@@ -235,7 +235,7 @@ class BrokenDeadAddresses(DeadAddresses):
 
 class BrokenTemplate(Contents):
     def __init__(self, house: House) -> None:
-        super().__init__(house.sessions, catalogue=house.catalogue, renderer=Renderer())
+        super().__init__(house.sessions, catalogue=house.catalogue, renderer=Renderer(), links=LINKS)
 
     @override
     async def render(self, claim: Claim) -> Any:

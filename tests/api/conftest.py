@@ -14,6 +14,7 @@ from notifications.events import Interpreter
 from notifications.ledger import Ledger
 from notifications.profiles.source import build_profile_source
 from notifications.settings import Settings
+from notifications.unsubscribe import UnsubscribeLinks
 from tests.api.support import HASH_KEY, TOKEN, client_of, definitions
 
 
@@ -47,6 +48,7 @@ def context(
         workflows=workflows,
         links=Links("http://api.test", "http://ui.test", "default"),
         hash_key=HASH_KEY.encode(),
+        unsubscribe=UnsubscribeLinks.of(settings, HASH_KEY.encode()),
     )
 
 

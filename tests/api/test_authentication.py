@@ -17,6 +17,8 @@ _PUBLIC = {
     "/docs",
     "/openapi.json",
     "/webhooks/{provider}/replies",
+    "/u/{token}",  # its token is all the proof that there is (test_unsubscribe.py)
+    "/u/{token}/preferences",
     "/webhooks/{provider}",  # guarded by the vendor's signature instead (test_webhooks.py)
 }
 

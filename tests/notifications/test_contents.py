@@ -7,16 +7,18 @@ from uuid import uuid4
 
 import pytest
 
-from notifications.catalogue.definition import Definition, Templates
+from notifications.catalogue.definition import ConsentDefault, Definition, Templates
 from notifications.catalogue.publish import apply_folder
 from notifications.catalogue.store import CatalogueStore
 from notifications.contents import Contents
 from notifications.database import Sessions
 from notifications.ledger import Claim, Ledger, Try
-from notifications.providers.base import EmailContent, PushContent
+from notifications.providers.base import EmailContent, PushContent, SmsContent
 from notifications.rendering.errors import RenderError
 from notifications.rendering.render import Renderer
-from notifications.statuses import Channel
+from notifications.statuses import Channel, NotificationType
+from notifications.unsubscribe import Subject
+from tests.support.integration import LINKS
 from tests.support.planning import definition_of, insert_notification, plans_for, profile_of
 
 CATALOGUE = Path(__file__).parents[2] / "catalogue"
@@ -24,7 +26,7 @@ CATALOGUE = Path(__file__).parents[2] / "catalogue"
 
 @pytest.fixture
 def contents(sessions: Sessions) -> Contents:
-    return Contents(sessions, catalogue=CatalogueStore(sessions), renderer=Renderer())
+    return Contents(sessions, catalogue=CatalogueStore(sessions), renderer=Renderer(), links=LINKS)
 
 
 async def claimed(sessions: Sessions, definition: Definition, **changes: Any) -> Claim:
@@ -105,3 +107,56 @@ async def test_a_retry_of_a_template_error_finds_the_newest_version(contents: Co
     )
     assert await contents.newest_version("payment.succeeded") == newest
     assert await contents.newest_version("no.such.definition") is None
+
+
+def _offer(**changes: Any) -> Definition:
+    templates = {
+        "email": {"en": {"subject": "Sale", "text": "Stop: {{ links.unsubscribe }} Choose: {{ links.preferences }}"}},
+        "sms": {"en": {"body": "Sale. Stop: {{ links.unsubscribe }}"}},
+    }
+    values: dict[str, Any] = {
+        "type": NotificationType.PROMOTIONAL,
+        "consent": ConsentDefault.OPTED_IN,
+        "templates": Templates.model_validate(templates),
+    }
+    return definition_of(**(values | changes))
+
+
+async def test_a_promotional_email_can_be_stopped_by_one_click(contents: Contents, sessions: Sessions):
+    claim = await claimed(sessions, _offer(), profile=profile_of("cus-links"))
+    content = (await contents.render(claim)).message.content
+    assert isinstance(content, EmailContent)
+    links = LINKS.make(Subject("cus-links", "receipts", Channel.EMAIL))
+    assert content.text == f"Stop: {links.unsubscribe} Choose: {links.preferences}"
+    assert content.headers == {
+        "List-Unsubscribe": f"<{links.unsubscribe}>",
+        "List-Unsubscribe-Post": "List-Unsubscribe=One-Click",
+    }
+
+
+async def test_a_promotional_sms_has_links_of_its_own_channel(contents: Contents, sessions: Sessions):
+    offer = definition_of(
+        Channel.SMS,
+        **{name: getattr(_offer(), name) for name in ("type", "templates", "category")},
+    )
+    claim = await claimed(sessions, offer, profile=profile_of("cus-sms-links"))
+    content = (await contents.render(claim)).message.content
+    assert isinstance(content, SmsContent)
+    token = content.body.rpartition("/")[2]
+    assert LINKS.read(token) == Subject("cus-sms-links", "receipts", Channel.SMS)
+
+
+async def test_other_messages_have_no_links(contents: Contents, sessions: Sessions):
+    claim = await claimed(sessions, definition_of(), profile=profile_of("cus-no-links"))
+    content = (await contents.render(claim)).message.content
+    assert isinstance(content, EmailContent)
+    assert not content.headers
+    wrong = await claimed(sessions, _offer(type=NotificationType.TRANSACTIONAL), profile=profile_of("cus-wrong-links"))
+    with pytest.raises(RenderError, match="only promotional messages can be unsubscribed from"):
+        await contents.render(wrong)
+
+
+async def test_an_id_too_long_for_a_link_is_an_error_of_that_message(contents: Contents, sessions: Sessions):
+    claim = await claimed(sessions, _offer(), profile=profile_of("\U0001f600" * 200))
+    with pytest.raises(RenderError, match="too long for an unsubscribe link"):
+        await contents.render(claim)

@@ -42,12 +42,14 @@ from notifications.queries.recipients import set_preference, upsert_recipient
 from notifications.settings import Settings
 from notifications.statuses import Channel
 from notifications.tables import Attempt, Message, Notification
+from notifications.unsubscribe import UnsubscribeLinks
 from tests.support.events import event, record, unique
 from worker.composition import Collaborators, assemble, build_workers
 from worker.roles import Role
 
 CATALOGUE_FOLDER = Path(__file__).parents[2] / "catalogue"
 HASH_KEY = "a key for tests only, at least 32 long"
+LINKS = UnsubscribeLinks({0: HASH_KEY.encode()}, public_url="https://tidings.example")
 
 
 class Hold:

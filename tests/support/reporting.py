@@ -57,16 +57,17 @@ class Reporting:
 
 
 @asynccontextmanager
-async def running_reporting(temporal_address: str, database_url: str) -> AsyncIterator[Reporting]:
-    """Everything but Kafka, which nobody needs who sends no event to it."""
+async def running_reporting(temporal_address: str, database_url: str, **changes: Any) -> AsyncIterator[Reporting]:
+    """Everything but Kafka, which nobody needs who sends no event to it; `changes` are settings."""
     api_port, sandbox_port, smtp_port = free_ports(3)
     api_url = f"http://{HOST}:{api_port}"
-    settings = {
+    settings: dict[str, Any] = {
         "public_url": "https://tidings.example",  # signed by Twilio; the request itself comes as through a tunnel
         "dev_sandbox_url": f"http://{HOST}:{sandbox_port}",
         "dev_sandbox_secret": SecretStr(SECRET),
+        "dev_sandbox_smtp_port": smtp_port,
         "email_providers": ("sendgrid",),
-    }
+    } | changes
     async with AsyncExitStack() as stack:
         sandbox = await start_sandbox(
             sandbox_port, smtp_port, Spawner(lambda *_: None), webhooks=f"{api_url}/webhooks", secret=SECRET

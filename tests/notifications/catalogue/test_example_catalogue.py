@@ -11,6 +11,7 @@ from notifications.catalogue.publish import load_folder
 from notifications.providers.base import EmailContent, PushContent, SmsContent, WhatsAppContent
 from notifications.rendering.render import RenderContext, Renderer
 from notifications.statuses import Channel, NotificationType, RoutingMode
+from notifications.unsubscribe import SAMPLE_LINKS
 from tests.notifications.catalogue.folders import CATALOGUE
 
 _LOADED = {item.content.name: item for item in load_folder(CATALOGUE).loaded}
@@ -26,7 +27,9 @@ _ANA = {"id": "cus_42", "name": "Ana Maier", "timezone": "Europe/Berlin"}
 def _render(item: Loaded, channel: Channel, locale: str, recipient: dict[str, Any]) -> Any:
     assert item.example is not None
     event = item.example.value
-    context = RenderContext(data=event["data"], recipient=recipient, event=event, locale=locale)
+    promotional = getattr(item.content, "type", None) is NotificationType.PROMOTIONAL
+    links = SAMPLE_LINKS.variables() if promotional else None
+    context = RenderContext(data=event["data"], recipient=recipient, event=event, locale=locale, links=links)
     return Renderer().render(item.content, channel, context)
 
 
