@@ -97,7 +97,7 @@ async def count_recipients(session: AsyncSession, source: queries.Source) -> int
 async def _reach(session: AsyncSession, source: queries.Source, channel: Channel, category: Category) -> Reach:
     parameters = source.parameters | consent_parameters(category.name, category.default, channel)
     rows = (await execute(session, queries.reach(source, channel), parameters)).all()
-    counts = {row.skip: row.messages for row in rows}
+    counts = {row.skip: int(row.messages) for row in rows}
     skipped = {reason: counts[reason] for reason in SkipReason if reason in counts}
     return Reach(sum(counts.values()), counts.get(None, 0), skipped)
 

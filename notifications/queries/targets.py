@@ -20,19 +20,9 @@ _ADDRESS = {
     Channel.PUSH: ("d.token", "d.token_ref"),
 }
 
-# A recipient who does not want the category gets one row, however many devices there are. The address of one who is
-# not written to is not needed any more.
-_TARGETS = """
-SELECT recipient_id, device_id, locale,
-       CASE WHEN NOT is_refused THEN address END AS address,
-       CASE WHEN NOT is_refused THEN address_ref END AS address_ref,
-       CASE WHEN is_refused THEN 'required' ELSE consent END AS consent,
-       CASE WHEN is_unknown THEN 'unknown_recipient'
-            WHEN is_refused THEN 'opted_out'
-            WHEN address IS NULL THEN 'no_address'
-            WHEN EXISTS (SELECT FROM suppressions s WHERE s.address_ref = a.address_ref AND s.channel = :channel
-                         AND (s.scope = 'all' OR s.scope = :category AND NOT :required) {by_key}) THEN 'suppressed'
-       END AS skip
+# A recipient who does not want the category gets one row, however many devices there are.
+_JUDGED = """
+SELECT a.*, a.address IS NULL AS is_missing, {is_suppressed} AS is_suppressed
 FROM (
     SELECT {id} AS recipient_id, r.id IS NULL AS is_unknown, r.locale, o.is_refused, o.consent,
            {address} AS address, {ref} AS address_ref, {device_id} AS device_id
@@ -48,6 +38,31 @@ FROM (
     {devices}
     WHERE {where}
 ) a
+{suppressions}
+{by_key}
+"""
+_SUPPRESSING = "s.channel = :channel AND (s.scope = 'all' OR s.scope = :category AND NOT :required)"
+_IS_SUPPRESSED = f"EXISTS (SELECT FROM suppressions s WHERE s.address_ref = a.address_ref AND {_SUPPRESSING} {_BY_KEY})"
+# Joined, since Postgres asks no EXISTS in parallel.
+_SUPPRESSIONS = f"""LEFT JOIN (SELECT DISTINCT s.address_ref FROM suppressions s WHERE {_SUPPRESSING}) s
+    ON s.address_ref = a.address_ref"""
+# The order in which planning looks for a reason, too.
+_SKIP = """CASE WHEN is_unknown THEN 'unknown_recipient' WHEN is_refused THEN 'opted_out'
+            WHEN is_missing THEN 'no_address' WHEN is_suppressed THEN 'suppressed' END"""
+# The address of one who is not written to by choice is not needed any more.
+_TARGETS = f"""
+SELECT recipient_id, device_id, locale, {_SKIP} AS skip,
+       CASE WHEN NOT is_refused THEN address END AS address,
+       CASE WHEN NOT is_refused THEN address_ref END AS address_ref,
+       CASE WHEN is_refused THEN 'required' ELSE consent END AS consent
+FROM ({{judged}}) j
+"""
+# Grouped by what is true or false, since Postgres then knows that there are few groups, and counts in parallel.
+_REACH = f"""
+SELECT {_SKIP} AS skip, sum(messages) AS messages FROM (
+    SELECT is_unknown, is_refused, is_missing, is_suppressed, count(*) AS messages
+    FROM ({{judged}}) j GROUP BY 1, 2, 3, 4
+) g GROUP BY 1
 """
 _DEVICES = """LEFT JOIN LATERAL (
         SELECT d.id, d.token, d.token_ref FROM devices d
@@ -109,10 +124,14 @@ def targets(source: Source, channel: Channel, *, by_key: bool) -> str:
 
     Its parameters are the source's, `channel`, `category`, `required` and `default_opted_in`.
     """
+    return _TARGETS.format(judged=_judged(source, channel, by_key=by_key))
+
+
+def _judged(source: Source, channel: Channel, *, by_key: bool) -> str:
     address, ref = _ADDRESS[channel]
     is_push = channel is Channel.PUSH
     end = _BY_KEY if by_key else ""
-    return _TARGETS.format(
+    return _JUDGED.format(
         id=source.id,
         rows=source.rows.format(by_key=end),
         where=source.where,
@@ -120,6 +139,8 @@ def targets(source: Source, channel: Channel, *, by_key: bool) -> str:
         ref=ref,
         device_id="d.id" if is_push else "CAST(NULL AS text)",
         devices=_DEVICES.format(by_key=end) if is_push else "",
+        is_suppressed=_IS_SUPPRESSED if by_key else "s.address_ref IS NOT NULL",
+        suppressions="" if by_key else _SUPPRESSIONS,
         by_key=end,
     )
 
@@ -143,7 +164,7 @@ def count(source: Source) -> str:
 
 def reach(source: Source, channel: Channel) -> str:
     """How many messages there are of each `skip`."""
-    return f"SELECT skip, count(*) AS messages FROM ({targets(source, channel, by_key=False)}) t GROUP BY skip"
+    return _REACH.format(judged=_judged(source, channel, by_key=False))
 
 
 def sample(source: Source, channel: Channel) -> str:
