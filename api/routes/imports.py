@@ -197,7 +197,7 @@ async def _uploads(context: ApiContext, request: Request, *, offset: int = 0) ->
     max_bytes = context.settings.import_max_bytes
     declared = request.headers.get("content-length", "0")
     if declared.isdecimal() and offset + int(declared) > max_bytes:
-        raise FileTooLargeError
+        raise FileTooLargeError(declared=True)
     published = await context.catalogue.current()
     return Uploads(context.sessions, published.categories, max_bytes=max_bytes)
 
@@ -226,10 +226,11 @@ async def _problems(context: ApiContext) -> AsyncIterator[None]:
         yield
     except FileError as error:
         raise ProblemError(INVALID, str(error)) from None
-    except FileTooLargeError:
+    except FileTooLargeError as error:
         most = context.settings.import_max_bytes
         detail = f"the file is larger than {most} bytes: split it, or raise TIDINGS_IMPORT_MAX_BYTES of the API"
-        raise ProblemError(TOO_LARGE, detail, headers={"Connection": "close"}) from None
+        # A body without an end is not waited for; of another one the rest is taken, so that its sender hears this.
+        raise ProblemError(TOO_LARGE, detail, headers=None if error.declared else {"Connection": "close"}) from None
     except UploadConflictError as error:
         raise _unfinished(context, error.found) from None
     except UnknownImportError as error:
@@ -243,7 +244,7 @@ def _unfinished(context: ApiContext, row: Import) -> ProblemError:
     else:
         detail = f"the import is {row.state} and has all of its file: GET {here}"
     view = _view(context, row).model_dump(mode="json")
-    return ProblemError(CONFLICT, detail, headers={"Connection": "close"}, **{"import": view})
+    return ProblemError(CONFLICT, detail, **{"import": view})
 
 
 def _unknown(import_id: UUID) -> ProblemError:

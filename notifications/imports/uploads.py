@@ -19,7 +19,7 @@ from notifications.queries import imports as queries
 from notifications.statuses import ImportFormat, ImportState
 from notifications.tables import Import
 
-PIECE = 1024 * 1024  # bytes of whole rows in one transaction
+PIECE = 256 * 1024  # bytes of whole rows in one transaction
 Chunks = AsyncIterator[bytes]
 
 
@@ -32,7 +32,11 @@ class UploadConflictError(Exception):
 
 
 class FileTooLargeError(Exception):
-    """More bytes came than are taken."""
+    """More bytes came than are taken, or are `declared` to come."""
+
+    def __init__(self, *, declared: bool = False) -> None:
+        super().__init__()
+        self.declared = declared
 
 
 class UnknownImportError(LookupError):
@@ -139,7 +143,7 @@ class _Upload:
                 raise FileError("the file is UTF-16: save it as UTF-8")
             size += len(chunk)
             if size > max_bytes:
-                raise FileTooLargeError
+                raise FileTooLargeError()  # noqa: RSE102 - it has a keyword of its own
             self._read(chunk)
             if self._records.offset - self.row.received_bytes >= piece:
                 await self._store(end=False)
@@ -192,6 +196,7 @@ class _Upload:
         if row is None:
             raise UnknownImportError(str(self.row.id))
         if row.state != ImportState.UPLOADING or row.received_bytes != self.row.received_bytes:
+            session.expunge(row)  # to be read after the transaction
             raise UploadConflictError(row)
         return row
 

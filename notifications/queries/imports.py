@@ -5,7 +5,9 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+import psycopg
 from sqlalchemy import tuple_
+from sqlalchemy.exc import DBAPIError
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
@@ -118,9 +120,12 @@ async def _copy(session: AsyncSession, statement: str, import_id: UUID, rows: Se
     if not rows:
         return
     driver: Any = (await (await session.connection()).get_raw_connection()).driver_connection
-    async with driver.cursor() as cursor, cursor.copy(statement) as copy:
-        for row in rows:
-            await copy.write_row((import_id, *row))
+    try:
+        async with driver.cursor() as cursor, cursor.copy(statement) as copy:
+            for row in rows:
+                await copy.write_row((import_id, *row))
+    except psycopg.Error as error:  # as everything else on this connection would be
+        raise DBAPIError.instance(statement, None, error, psycopg.Error, hide_parameters=True) from None
 
 
 async def page(session: AsyncSession, import_id: UUID, *, after: int, limit: int) -> Sequence[Any]:

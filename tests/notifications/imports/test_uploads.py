@@ -111,6 +111,8 @@ async def test_two_that_go_on_at_once_store_every_row_once(desk: Desk) -> None:
     both = [small_pieces(desk.sessions).resume(row.id, 5, stream(data[8:], chunk=300)) for _ in range(2)]
     outcomes = await asyncio.gather(*both, return_exceptions=True)
     assert sorted(type(outcome).__name__ for outcome in outcomes) == ["Import", "UploadConflictError"]
+    (lost,) = (outcome for outcome in outcomes if isinstance(outcome, UploadConflictError))
+    assert lost.found.id == row.id
     assert len(await staged(desk, row)) == 201
 
 
