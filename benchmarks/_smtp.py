@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Iterator
 from contextlib import contextmanager
 from multiprocessing import Process, Queue, get_context
+from typing import cast
 
 import uvloop
 from typing_extensions import override
@@ -19,11 +20,10 @@ class Sink(asyncio.Protocol):
 
     @override
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
+        self._transport = cast(asyncio.Transport, transport)
         self._rest = b""
         self._is_text = False
-        transport.write(GREETING)
+        self._transport.write(GREETING)
 
     @override
     def data_received(self, data: bytes) -> None:
@@ -73,8 +73,7 @@ class RawSender(asyncio.Protocol):
 
     @override
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self.transport = transport
+        self.transport = cast(asyncio.Transport, transport)
 
     @override
     def data_received(self, data: bytes) -> None:

@@ -15,6 +15,7 @@ from collections.abc import Awaitable, Callable
 from importlib.metadata import version
 from multiprocessing import Process, Queue, get_context
 from pathlib import Path
+from typing import cast
 
 import aiohttp
 import httpx
@@ -39,8 +40,7 @@ class Sink(asyncio.Protocol):
 
     @override
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
+        self._transport = cast(asyncio.Transport, transport)
         self._rest = b""
 
     @override

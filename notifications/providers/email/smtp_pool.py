@@ -7,6 +7,7 @@ import time
 from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import cast
 
 from aiosmtplib import SMTP, SMTPServerDisconnected
 
@@ -136,9 +137,9 @@ class SmtpPool:
 
 def _transport(client: SMTP) -> asyncio.Transport:
     transport = client.protocol.transport if client.protocol is not None else None
-    if not isinstance(transport, asyncio.Transport):
+    if transport is None:
         raise SMTPServerDisconnected("closed after the greeting")
-    return transport
+    return cast(asyncio.Transport, transport)  # uvloop's are transports in all but their class
 
 
 def _hostname() -> str:
