@@ -22,8 +22,9 @@ from notifications.providers.base import OutgoingMessage, Receipt
 from notifications.providers.memory import MemoryProvider
 from notifications.rendering.render import Renderer
 from notifications.statuses import Channel, MessageStatus
-from tests.activities.desk import SECOND, T0, Desk, planned
+from tests.activities.desk import SECOND, T0, Desk, new_name, planned
 from tests.support.integration import House
+from tests.support.programs import eventually
 
 
 def outage() -> OperationalError:
@@ -48,7 +49,7 @@ class Outage(MemoryProvider):
     """Postgres goes away while the message is accepted."""
 
     def __init__(self, sessions: FlakySessions, failures: int) -> None:
-        super().__init__(Channel.EMAIL)
+        super().__init__(Channel.EMAIL, name=new_name())
         self._sessions = sessions
         self._failures = failures
 
@@ -72,7 +73,7 @@ class Terminator(MemoryProvider):
     """Ends every connection to the database while the message is accepted."""
 
     def __init__(self, house: House) -> None:
-        super().__init__(Channel.EMAIL)
+        super().__init__(Channel.EMAIL, name=new_name())
         self._engine = house.engine
 
     @override
@@ -171,9 +172,7 @@ async def test_a_cancelled_activity_lets_its_call_end_and_writes_the_answer_down
     desk = Desk(house, await planned(house))
     desk.provider.gate.clear()
     sending = asyncio.create_task(desk.send())
-    async with asyncio.timeout(10):
-        while desk.provider.calls == 0:
-            await asyncio.sleep(0.01)
+    await eventually(lambda: desk.provider.calls == 1)
     desk.environment.cancel()
     await asyncio.sleep(0)
     desk.provider.gate.set()

@@ -17,8 +17,9 @@ from notifications.providers.base import (
 from notifications.providers.email import smtp_pool
 from notifications.providers.email.smtp import SmtpProvider
 from notifications.settings import SettingsError, SmtpSettings
+from tests.contracts.support.accounts import smtp_settings
 from tests.contracts.support.smtp_server import Fault
-from tests.contracts.support.vendors import outgoing, running, smtp_settings
+from tests.contracts.support.vendors import outgoing, running
 
 
 @pytest.fixture(params=["smtp", "smtp-pipelining"])
