@@ -1,12 +1,16 @@
 """What sessions rest on."""
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from typing import Any
 from uuid import uuid4
 
+import pytest
 from pydantic import SecretStr
+from sqlalchemy.exc import DataError, OperationalError
 
 from notifications.database import Sessions, create_engine, create_sessions, execute_prepared
+from tests.support.integration import until
 
 _WHO = "SELECT pg_backend_pid() AS pid"
 
@@ -43,3 +47,43 @@ async def test_a_statement_alone_is_committed_and_the_next_transaction_is_one_ag
         assert [row.cancelkey for row in rows] == ["kept"]
     finally:
         await engine.dispose()
+
+
+async def test_an_error_is_told_as_for_any_other_statement_and_without_parameters(sessions: Sessions):
+    with pytest.raises(DataError) as refused:
+        await _alone(sessions, "SELECT CAST(%(secret)s AS int)", {"secret": "ana@example.org"})
+    assert not refused.value.connection_invalidated
+    assert refused.value.params is None
+
+
+async def test_a_connection_that_dies_under_a_statement_is_given_up(database_url: str):
+    engine = create_engine(SecretStr(database_url), pool_size=1)
+    try:
+        ours = create_sessions(engine)
+        with pytest.raises(OperationalError) as ended:
+            await _alone(ours, "SELECT pg_terminate_backend(pg_backend_pid())", {})
+        assert ended.value.connection_invalidated
+        assert await _alone(ours, _WHO, {})
+    finally:
+        await engine.dispose()
+
+
+async def test_a_connection_is_given_up_where_its_statement_was_called_off(sessions: Sessions, database_url: str):
+    engine = create_engine(SecretStr(database_url), pool_size=1)
+    try:
+        ours = create_sessions(engine)
+        (before,) = await _alone(ours, _WHO, {})
+        asked = asyncio.create_task(_alone(ours, "SELECT pg_sleep(60)", {}))
+        await until(lambda: _is_active(sessions, before.pid))
+        asked.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await asked
+        (after,) = await _alone(ours, _WHO, {})
+        assert after.pid != before.pid
+    finally:
+        await engine.dispose()
+
+
+async def _is_active(sessions: Sessions, pid: int) -> bool:
+    (found,) = await _alone(sessions, "SELECT state FROM pg_stat_activity WHERE pid = %(pid)s", {"pid": pid})
+    return bool(found.state == "active")
