@@ -32,17 +32,25 @@ def outage() -> OperationalError:
 
 
 class FlakySessions:
-    """A session factory whose next `failures` sessions cannot be had."""
+    """A session factory whose next `failures` sessions, or connections of its engine, cannot be had."""
 
     def __init__(self, sessions: Sessions) -> None:
         self._sessions = sessions
         self.failures = 0
 
     def __call__(self) -> Any:
+        self._fail()
+        return self._sessions()
+
+    @property
+    def kw(self) -> dict[str, Any]:
+        self._fail()
+        return self._sessions.kw
+
+    def _fail(self) -> None:
         if self.failures:
             self.failures -= 1
             raise outage()
-        return self._sessions()
 
 
 class Outage(MemoryProvider):
