@@ -1,11 +1,9 @@
-"""A bare SMTP server in a process of its own, and a sender with nothing but sockets: the two ends of the comparison."""
+"""A bare SMTP server, and a sender with nothing but sockets: the two ends of the comparison."""
 
 import asyncio
 from collections.abc import Iterator
-from contextlib import contextmanager
-from multiprocessing import Process, Queue, get_context
+from typing import cast
 
-import uvloop
 from typing_extensions import override
 
 GREETING = b"220 sink ESMTP\r\n"
@@ -19,11 +17,10 @@ class Sink(asyncio.Protocol):
 
     @override
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
+        self._transport = cast(asyncio.Transport, transport)
         self._rest = b""
         self._is_text = False
-        transport.write(GREETING)
+        self._transport.write(GREETING)
 
     @override
     def data_received(self, data: bytes) -> None:
@@ -40,41 +37,18 @@ class Sink(asyncio.Protocol):
         self._transport.write(b"".join(answers))
 
 
-def serve(ports: "Queue[int]") -> None:
-    async def main() -> None:
-        server = await asyncio.get_running_loop().create_server(Sink, "127.0.0.1", 0, backlog=1024)
-        ports.put(server.sockets[0].getsockname()[1])
-        await server.serve_forever()
-
-    uvloop.run(main())
-
-
-@contextmanager
-def running_sink() -> Iterator[int]:
-    """Its port."""
-    context = get_context("spawn")
-    ports: Queue[int] = context.Queue()
-    server: Process = context.Process(target=serve, args=(ports,), daemon=True)  # type: ignore[assignment]
-    server.start()
-    try:
-        yield ports.get(timeout=30)
-    finally:
-        server.terminate()
-        server.join()
-
-
 class RawSender(asyncio.Protocol):
     """One connection that sends the same mail over and over: its commands in one write, its text in another."""
 
     def __init__(self, envelope: bytes, text: bytes) -> None:
         self._writes = (envelope, text)
         self._greeted = self._awaited = 0
+        self._is_text = False
         self.ready = asyncio.get_running_loop().create_future()
 
     @override
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self.transport = transport
+        self.transport = cast(asyncio.Transport, transport)
 
     @override
     def data_received(self, data: bytes) -> None:

@@ -8,6 +8,7 @@ run id, GetSystemInfo: a version). HTTP/2 as in RFC 9113, as little of it as a c
 import asyncio
 import struct
 import sys
+from typing import cast
 
 import uvloop
 from temporalio.api.workflowservice.v1 import StartWorkflowExecutionResponse
@@ -42,10 +43,9 @@ def answer(stream: int) -> bytes:
 class Frontend(asyncio.Protocol):
     @override
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
+        self._transport = cast(asyncio.Transport, transport)
         self._rest = b""
-        transport.write(frame(_SETTINGS, 0, 0) + frame(_WINDOW_UPDATE, 0, 0, struct.pack(">I", _WIDE)))
+        self._transport.write(frame(_SETTINGS, 0, 0) + frame(_WINDOW_UPDATE, 0, 0, struct.pack(">I", _WIDE)))
 
     @override
     def data_received(self, data: bytes) -> None:

@@ -28,7 +28,8 @@ from uuid import uuid4
 import uvloop
 from aiosmtplib import SMTP
 
-from benchmarks._smtp import RawSender, running_sink
+from benchmarks._sink import running_sink
+from benchmarks._smtp import RawSender, Sink
 from notifications.providers.base import EmailContent, OutgoingMessage
 from notifications.providers.email.addresses import mailbox
 from notifications.providers.email.mime import build_mail
@@ -184,7 +185,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=ROUNDS)
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures there as well")
     arguments = parser.parse_args()
-    with running_sink() as port:
+    with running_sink(Sink) as port:
         ways = uvloop.run(compare(port, arguments.rounds))
     builds = [(build_seconds(built, 500), build_seconds(lambda: email_message().as_bytes(), 50)) for _ in range(3)]
     report = {

@@ -13,14 +13,15 @@ import sys
 import time
 from collections.abc import Awaitable, Callable
 from importlib.metadata import version
-from multiprocessing import Process, Queue, get_context
 from pathlib import Path
+from typing import cast
 
 import aiohttp
 import httpx
 import uvloop
 from typing_extensions import override
 
+from benchmarks._sink import running_sink
 from notifications.providers.http import HttpClient, encode_json
 
 CONCURRENCY = 100
@@ -39,8 +40,7 @@ class Sink(asyncio.Protocol):
 
     @override
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
+        self._transport = cast(asyncio.Transport, transport)
         self._rest = b""
 
     @override
@@ -49,15 +49,6 @@ class Sink(asyncio.Protocol):
         while (end := self._rest.find(b"\r\n\r\n") + 4) > 3 and len(self._rest) >= end + len(BODY):
             self._rest = self._rest[end + len(BODY) :]
             self._transport.write(HEAD + ANSWER)
-
-
-def serve(ports: "Queue[int]") -> None:
-    async def main() -> None:
-        server = await asyncio.get_running_loop().create_server(Sink, "127.0.0.1", 0, backlog=1024)
-        ports.put(server.sockets[0].getsockname()[1])
-        await server.serve_forever()
-
-    uvloop.run(main())
 
 
 async def measure(post: Post, requests: int) -> tuple[float, float]:
@@ -116,15 +107,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures there as well")
     arguments = parser.parse_args()
-    context = get_context("spawn")
-    ports: Queue[int] = context.Queue()
-    server: Process = context.Process(target=serve, args=(ports,), daemon=True)  # type: ignore[assignment]
-    server.start()
-    try:
-        clients = uvloop.run(run(f"http://127.0.0.1:{ports.get(timeout=30)}/send"))
-    finally:
-        server.terminate()
-        server.join()
+    with running_sink(Sink) as port:
+        clients = uvloop.run(run(f"http://127.0.0.1:{port}/send"))
     base = clients["aiohttp"]["cpu_ms_per_request"]
     report = {
         "concurrency": CONCURRENCY,

@@ -24,11 +24,13 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 from uuid import UUID
 
 import psycopg
 import uvloop
 from pydantic import SecretStr
+from sqlalchemy import Row
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from benchmarks import _processes
@@ -133,11 +135,11 @@ def quantile(values: Sequence[float], share: float) -> float:
     return round(sorted(values)[int(share * (len(values) - 1))], 2)
 
 
-async def table_of(books: Books) -> dict[str, object]:
+async def table_of(books: Books) -> Row[Any]:
     """What Postgres counted; a connection publishes it when it goes at the latest."""
     await books.engine.dispose()
     async with transaction(create_sessions(books.engine)) as session:
-        return dict((await execute(session, _TABLE)).mappings().one())
+        return (await execute(session, _TABLE)).one()
 
 
 async def run(messages: int, rounds: int) -> dict[str, object]:
@@ -155,7 +157,10 @@ async def run(messages: int, rounds: int) -> dict[str, object]:
 
 async def measure(empty: Books, full: Books, processes: dict[str, int], rounds: int) -> dict[str, object]:
     batches = iter(range(1, sys.maxsize, BATCH))
-    rates, usages, rows, latencies = [], [], 0, {"empty": [], "full": []}  # type: ignore[var-annotated]
+    rates: list[int] = []
+    usages: list[_processes.Usage] = []
+    latencies: dict[str, list[float]] = {"empty": [], "full": []}
+    rows = 0
     before = await table_of(full)
     for _ in range(WARM_UP):
         await single(empty)
@@ -182,12 +187,12 @@ async def measure(empty: Books, full: Books, processes: dict[str, int], rounds: 
             "rows_per_second_by_round": rates,
             "cpu_seconds_per_1000": _processes.per_thousand(usages, rows),
             "foreign_cores": round(statistics.median(usage.foreign_cores for usage in usages), 2),
-            "hot_percent": round(100 * (after["hot"] - before["hot"]) / (after["updated"] - before["updated"]), 1),  # type: ignore[operator]
+            "hot_percent": round(100 * (after.hot - before.hot) / (after.updated - before.updated), 1),
         },
         "single_ms": found,
         "single_full_to_empty": {name: round(found["full"][name] / found["empty"][name], 2) for name in ("p50", "p99")},
-        "analysed_by_hand": after["last_analyze"] is not None,
-        "autovacuum_had_analysed_before": before["last_autoanalyze"] is not None,
+        "analysed_by_hand": after.last_analyze is not None,
+        "autovacuum_had_analysed_before": before.last_autoanalyze is not None,
     }
 
 

@@ -112,8 +112,8 @@ class Contest:
             begun[workflow_id] = time.time()
             await self._start_bare(workflow_id)
             await self._pace(begun[workflow_id])
-        handles = {each: self._client.get_workflow_handle_for(BareWorkflow.run, f"bare-{each}") for each in begun}
-        return [(await handles[each].result() - began) * 1000 for each, began in begun.items()]
+        ends = [await self._client.get_workflow_handle(f"bare-{each}", result_type=float).result() for each in begun]
+        return [(end - began) * 1000 for end, began in zip(ends, begun.values(), strict=True)]
 
     async def _pace(self, began: float) -> None:
         await asyncio.sleep(max(0.0, began + 1 / LATENCY_RATE - time.time()))

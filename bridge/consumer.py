@@ -30,8 +30,7 @@ _BATCHES = 4  # that fill what may be in flight
 # Seconds with too much in flight. A pause throws away what was fetched; without one, a rebalance waits for a poll.
 _PAUSE_AFTER = 1.0
 _WAIT = 0.05  # seconds without a record before completions and pauses are looked at
-_COMMIT_EVERY = 0.5  # seconds
-_LOOK_EVERY = 5.0  # seconds between two looks at lag and brokers
+_COMMIT_EVERY = 0.5  # seconds; the lag is shown as often
 _DRAIN_SECONDS = 10.0  # far below max.poll.interval.ms
 
 Partition = tuple[str, int]
@@ -60,7 +59,7 @@ class RecordConsumer:
         readiness: Readiness,
         most_in_flight: int = MOST_IN_FLIGHT,
     ) -> None:
-        self._watch = BrokerWatch(group=group, topics=topics, readiness=readiness)
+        self._watch = BrokerWatch(config, group=group, topics=topics, readiness=readiness)
         self._config = {
             **consumer_config(config, group),
             "on_commit": self._on_commit,
@@ -92,7 +91,10 @@ class RecordConsumer:
         thread = threading.Thread(target=self._own, name=f"kafka-{self._group}", daemon=True)
         thread.start()
         try:
-            await asyncio.to_thread(thread.join)
+            async with asyncio.TaskGroup() as group:
+                watching = group.create_task(self._watch.keep_looking(self._marks))
+                await asyncio.to_thread(thread.join)
+                watching.cancel()
         finally:
             self._stopping.set()
         if self._failure is not None:
@@ -118,7 +120,7 @@ class RecordConsumer:
             self._failure = self._failure or error
 
     def _read(self) -> None:
-        committed_at = looked_at = 0.0
+        committed_at = 0.0
         while not self._stopping.is_set():
             if self._holds_back:
                 self._reap(_WAIT)
@@ -133,9 +135,7 @@ class RecordConsumer:
             if now - committed_at >= _COMMIT_EVERY:
                 committed_at = now
                 self._commit(list(self._marks), wait=False)
-            if now - looked_at >= (_LOOK_EVERY if self._watch.is_ready else 1.0):
-                looked_at = now
-                self._watch.look(self._consumer, self._marks)
+                self._watch.show_lag(self._marks)
 
     def _settle(self) -> None:
         """End what is in flight and have it committed; polling goes on, since a rebalance refuses commits until then.

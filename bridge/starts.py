@@ -17,19 +17,21 @@ from notifications.statuses import NotificationType
 from workflows.notification import NotificationWorkflow
 
 _CONCURRENT = 50  # of each type: a flood of one takes no other's turn
+_LONGEST_BREAK = 1.0  # seconds; a start that took longer waited for a server that was away
 _RPC_TIMEOUT = timedelta(seconds=10)
 
 
 class Starter:
     """Bounded calls to Temporal. `public_url` is where the API is reached from outside.
 
-    Promotional workflows start one at a time, with a break after each that is as long as it took: a flood of them takes
-    at most half a place of a server, however slow it is, and urgent requests do not queue behind it there.
+    Promotional workflows start one at a time, with a break after each that is as long as it took, up to `longest_break`
+    seconds: a flood of them takes half a place of a busy server, and urgent requests do not queue behind it there.
     """
 
-    def __init__(self, client: Client, *, public_url: str) -> None:
+    def __init__(self, client: Client, *, public_url: str, longest_break: float = _LONGEST_BREAK) -> None:
         self._client = client
         self._public_url = public_url
+        self._longest_break = longest_break
         self._slots = {kind: asyncio.Semaphore(_CONCURRENT) for kind in NotificationType}
         self._slots[NotificationType.PROMOTIONAL] = asyncio.Semaphore(1)
         self._wake_slots = asyncio.Semaphore(_CONCURRENT)
@@ -53,7 +55,7 @@ class Starter:
             else:
                 STARTS.labels(pending.type, "ok").inc()
             if pending.type is NotificationType.PROMOTIONAL:
-                await asyncio.sleep(time.monotonic() - begun)
+                await asyncio.sleep(min(time.monotonic() - begun, self._longest_break))
 
     async def wake_cancelled(self, notification_id: UUID) -> None:
         """Signal `cancel`; a workflow that has ended or was never started needs none.

@@ -18,7 +18,6 @@ from devstack.ports import HOST
 from devstack.processes import Command, Spawner, StackError
 from devstack.services import Service, where_to_look
 
-NAMESPACE = "default"
 _START_SECONDS = 60  # the SDK's own 5 s is too short on a loaded machine
 # One history shard whose queue readers are limited to 20 polls/s would advance sequential work in steps of 50 ms, and
 # with several partitions a lone poller finds tasks only after the 5 s forwarding threshold.

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from notifications.catalogue.store import CatalogueStore
-from notifications.database import Sessions, execute_prepared
+from notifications.database import Sessions, execute_alone
 from notifications.ledger import Claim
 from notifications.providers.base import OutgoingMessage
 from notifications.rendering.errors import RenderError
@@ -43,8 +43,7 @@ class Contents:
         """
         definition = await self._catalogue.version(claim.definition, claim.definition_version)
         where = {"id": claim.origin_id, "plan_version": claim.plan_version}
-        async with self._sessions() as session:
-            (row,) = await execute_prepared(session, _CONTEXT, where, alone=True)
+        (row,) = await execute_alone(self._sessions, _CONTEXT, where)
         event = dict(row.event)
         data = event.pop("data", {})
         recipient = {name: row.profile.get(name) for name in ("id", "name", "locale", "timezone", "attributes")}

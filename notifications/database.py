@@ -1,15 +1,19 @@
 """The one engine of a process, and its sessions."""
 
+import asyncio
 import select
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from functools import lru_cache
 from typing import Any
 
+import psycopg
+from psycopg.rows import namedtuple_row
 from pydantic import SecretStr
-from sqlalchemy import CursorResult, Executable, TextClause, event, text
-from sqlalchemy.exc import DisconnectionError
+from sqlalchemy import CursorResult, Dialect, Executable, TextClause, event, text
+from sqlalchemy.exc import DBAPIError, DisconnectionError
 from sqlalchemy.ext.asyncio import AsyncEngine, async_sessionmaker, create_async_engine
+from sqlalchemy.util import greenlet_spawn
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from notifications.settings import SettingsError
@@ -94,13 +98,75 @@ async def execute(
     return await connection.execute(_text(statement) if isinstance(statement, str) else statement, parameters)
 
 
-async def execute_prepared(
-    session: AsyncSession, statement: str, parameters: Mapping[str, Any], *, alone: bool = False
-) -> Sequence[Any]:
-    """Run the driver's own SQL (`%(name)s`), for statements that run all the time: nothing of it is compiled each time,
-    and the driver prepares it on its connection.
+async def execute_prepared(session: AsyncSession, statement: str, parameters: Mapping[str, Any]) -> Sequence[Any]:
+    """Run the driver's own SQL (`%(name)s`), for statements that run all the time: prepared on its connection, its rows
+    taken as they are. SQLAlchemy's cursor, result and rows around them cost more than the driver's work.
 
-    `alone`: as a transaction of its own, without the round trips for its begin and end.
+    Raises:
+        DBAPIError: as for any other statement.
+
     """
-    connection = await session.connection(execution_options={"isolation_level": "AUTOCOMMIT"} if alone else None)
-    return (await connection.exec_driver_sql(statement, dict(parameters))).all()
+    connection = await session.connection()
+    driver: Any = (await connection.get_raw_connection()).driver_connection
+    try:
+        return await _fetched(driver, statement, parameters)
+    except asyncio.CancelledError:
+        await connection.invalidate()  # as SQLAlchemy does: nobody knows what it was left in
+        raise
+    except psycopg.Error as error:
+        if driver.closed:
+            await connection.invalidate(error)
+        raise _translated(error, statement, connection.dialect, lost=driver.closed) from error
+
+
+async def execute_alone(sessions: Sessions, statement: str, parameters: Mapping[str, Any]) -> Sequence[Any]:
+    """Run the driver's own SQL as a transaction of its own: one round trip, on a connection straight from the pool.
+
+    A session around it would cost as much again as the statement.
+
+    Raises:
+        DBAPIError: as for any other statement.
+
+    """
+    engine: AsyncEngine = sessions.kw["bind"]
+    try:
+        connection = await engine.raw_connection()
+    except psycopg.Error as error:
+        raise _translated(error, statement, engine.dialect, lost=False) from error
+    driver: Any = connection.driver_connection
+    try:
+        await driver.set_autocommit(True)
+        rows = await _fetched(driver, statement, parameters)
+        await driver.set_autocommit(False)
+    except BaseException as error:
+        refused = isinstance(error, psycopg.Error) and not driver.closed
+        if refused:
+            await driver.set_autocommit(False)
+        # Called off or lost: nobody knows what it was left in.
+        await greenlet_spawn(connection.close if refused else connection.invalidate)
+        if isinstance(error, psycopg.Error):
+            raise _translated(error, statement, engine.dialect, lost=not refused) from error
+        raise
+    await greenlet_spawn(connection.close)
+    return rows
+
+
+async def _fetched(driver: Any, statement: str, parameters: Mapping[str, Any]) -> Sequence[Any]:
+    cursor = await driver.cursor(row_factory=namedtuple_row).execute(statement, parameters)
+    rows: Sequence[Any] = await cursor.fetchall()
+    return rows
+
+
+def _translated(error: psycopg.Error, statement: str, dialect: Dialect, *, lost: bool) -> DBAPIError:
+    """As one of SQLAlchemy's, like the errors of every other statement, and without parameters."""
+    translated = DBAPIError.instance(
+        statement,
+        None,
+        error,
+        psycopg.Error,
+        hide_parameters=True,
+        connection_invalidated=lost,
+        dialect=dialect,
+    )
+    assert isinstance(translated, DBAPIError)  # noqa: S101 - of an error of the driver it is one
+    return translated

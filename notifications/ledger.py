@@ -4,16 +4,17 @@ The ledger decides, Temporal waits: each method is one transaction, safe to run 
 while a provider is called.
 """
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 from uuid import UUID
 
 import orjson
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from notifications.claims import Claim, Try, Verdict, claim_of
-from notifications.database import Sessions, execute, execute_prepared, transaction
+from notifications.database import Sessions, execute, execute_alone, execute_prepared, transaction
 from notifications.queries import ledger as sql
 from notifications.queries.claim import CLAIM
 from notifications.statuses import AttemptOutcome, MessageStatus, SkipReason
@@ -78,9 +79,7 @@ class Ledger:
 
     async def claim(self, tries: Sequence[Try]) -> list[Claim]:
         """Claim what may be sent, in key order; checks and skips are made in the same statement."""
-        async with self._sessions() as session:
-            parameters = {"process": self._process, "tries": _json(tries)}
-            rows = await execute_prepared(session, CLAIM, parameters, alone=True)
+        rows = await execute_alone(self._sessions, CLAIM, {"process": self._process, "tries": _json(tries)})
         return [self._give(claim_of(row)) for row in rows]
 
     def _give(self, claim: Claim) -> Claim:
@@ -102,14 +101,19 @@ class Ledger:
     async def record(self, results: Sequence[Result]) -> list[Recorded]:
         """Write what the provider answered, or that it did not; a second record of the same attempt changes nothing."""
         parameters = {"results": _json(results)}
-        accepted = all(result.outcome == AttemptOutcome.ACCEPTED for result in results)
-        async with self._sessions() as session:
-            rows = await execute_prepared(session, sql.RECORD, parameters, alone=accepted)
-            # Nobody is asked what to do with a message whose notification was cancelled during its call.
-            if await self._end_cancelled(session, {row.origin_id for row in rows if row.stuck_reason}):
-                rows = await execute_prepared(session, sql.RECORD, parameters)
-            await session.commit()
+        if all(result.outcome == AttemptOutcome.ACCEPTED for result in results):
+            rows = await execute_alone(self._sessions, sql.RECORD, parameters)
+        else:
+            async with transaction(self._sessions) as session:
+                rows = await self._record_failures(session, parameters)
         return [Recorded(origin, seq, MessageStatus(status), *rest) for origin, seq, status, *rest in rows]
+
+    async def _record_failures(self, session: AsyncSession, parameters: Mapping[str, str]) -> Sequence[Any]:
+        """Nobody is asked what to do with a message whose notification was cancelled during its call."""
+        rows = await execute_prepared(session, sql.RECORD, parameters)
+        if await self._end_cancelled(session, {row.origin_id for row in rows if row.stuck_reason}):
+            rows = await execute_prepared(session, sql.RECORD, parameters)
+        return rows
 
     async def _end_cancelled(self, session: AsyncSession, stuck: Collection[UUID]) -> bool:
         if not stuck:

@@ -14,7 +14,7 @@ from notifications.addresses import address_ref
 from notifications.catalogue.definition import Definition
 from notifications.catalogue.store import CatalogueStore
 from notifications.consent import load_consent
-from notifications.database import Sessions, execute, execute_prepared, transaction
+from notifications.database import Sessions, execute, execute_alone, execute_prepared, transaction
 from notifications.plan_rows import is_known, message_row, outcome_row, plan_document, profile_document
 from notifications.planning import Plan, PlannedMessage, plan
 from notifications.profiles.guest import guest_profile
@@ -103,9 +103,7 @@ class Plans:
             ProfileUnavailableError: the profile service does not answer.
 
         """
-        async with self._sessions() as session:
-            where = {"id": notification_id, "version": version}
-            found = await execute_prepared(session, sql.READ, where, alone=True)
+        found = await execute_alone(self._sessions, sql.READ, {"id": notification_id, "version": version})
         if not found:
             raise UnknownNotificationError(str(notification_id))
         if found[0].is_planned:
@@ -119,8 +117,7 @@ class Plans:
 
     async def state(self, notification_id: UUID) -> NotificationState:
         """The rows as they are now."""
-        async with self._sessions() as session:
-            rows = await execute_prepared(session, sql.STATE, {"id": notification_id}, alone=True)
+        rows = await execute_alone(self._sessions, sql.STATE, {"id": notification_id})
         if not rows:
             raise UnknownNotificationError(str(notification_id))
         return _state(rows, await self._catalogue.version(rows[0].definition, rows[0].definition_version))

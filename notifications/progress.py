@@ -3,7 +3,7 @@
 from datetime import datetime
 from uuid import UUID
 
-from notifications.database import Sessions, execute, execute_prepared, transaction
+from notifications.database import Sessions, execute, execute_alone, transaction
 from notifications.plans import UnknownNotificationError
 from notifications.statuses import ACCEPTED, NotificationStatus
 
@@ -71,10 +71,9 @@ class Progress:
         return await self._update(_RUNNING, notification_id)
 
     async def _update(self, statement: str, notification_id: UUID) -> NotificationStatus:
-        async with self._sessions() as session:
-            where = {"id": notification_id}
-            changed = await execute_prepared(session, statement, where, alone=True)
-            found = changed or await execute_prepared(session, _STATUS, where)
+        where = {"id": notification_id}
+        changed = await execute_alone(self._sessions, statement, where)
+        found = changed or await execute_alone(self._sessions, _STATUS, where)
         if not found:
             raise UnknownNotificationError(str(notification_id))
         return NotificationStatus(found[0].status)

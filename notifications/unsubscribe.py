@@ -1,7 +1,7 @@
 """The links by which people stop messages: made for each promotional message, read when somebody follows one.
 
 A token says who, which category and which channel, encrypted and signed in one (AES-SIV, RFC 5297), so that it needs no
-row that could be removed: a mail lies in its mailbox longer than the ledger keeps anything (docs/adr/0025).
+row that could be removed: a mail lies in its mailbox longer than the ledger keeps anything (docs/adr/0028).
 """
 
 import base64

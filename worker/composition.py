@@ -8,6 +8,7 @@ from datetime import timedelta
 
 from sqlalchemy.ext.asyncio import AsyncEngine
 from temporalio.client import Client
+from temporalio.service import RetryConfig
 from temporalio.worker import UnsandboxedWorkflowRunner, Worker, WorkflowRunner
 
 from activities.imports import ImportActivities
@@ -43,13 +44,17 @@ from workflows.reconciliation import ReconciliationWorkflow
 from workflows.resend import ResendWorkflow
 
 WORKFLOWS = (ImportWorkflow, NotificationWorkflow, ReconciliationWorkflow, ResendWorkflow)
-# The sandbox costs as much CPU as the rest of a workflow task, a light one still half of that; the tests run with it.
+# The sandbox costs as much CPU as the rest of a workflow task, a light one still half of that; the tests run with it
+# (ADR 26).
 UNSANDBOXED = UnsandboxedWorkflowRunner()
 # More at once are no faster on one core: their local activities would wait for CPU and connections until their time is
 # over, and be done again.
 MAX_WORKFLOW_TASKS = 10
 # Offers are never in a hurry: few of their workflow tasks at once keep the servers free for those of urgent ones.
 MAX_BULK_WORKFLOW_TASKS = 4
+# An answer that is given up is waited for until the activity's time is over (30 s): a restart of Temporal would cost
+# that. So it is offered for as long as somebody may still be waiting.
+OFFER_ANSWERS = RetryConfig(max_interval_millis=2_000, max_elapsed_time_millis=30_000, max_retries=100)
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,14 +134,17 @@ def build_workers(
     *,
     workflow_runner: WorkflowRunner = UNSANDBOXED,
 ) -> list[Worker]:
-    """One worker for each task queue of the roles."""
-    return [
+    """One worker for each task queue of the roles; each retries as the client was told to (`OFFER_ANSWERS`)."""
+    workers = [
         _sender(queue, settings, client, built)
         if queue.channel is not None
         else _orchestrator(queue, settings, client, built, workflow_runner)
         for role in roles
         for queue in queues_of(role)
     ]
+    for worker in workers:
+        worker.client = client  # a new worker drops its client's retry settings, a replaced one keeps them (ADR 25)
+    return workers
 
 
 def channels_of(roles: Iterable[Role]) -> tuple[Channel, ...]:

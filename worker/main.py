@@ -12,21 +12,16 @@ import structlog
 from sqlalchemy import text
 from sqlalchemy.exc import OperationalError
 from temporalio.runtime import PrometheusConfig, Runtime, TelemetryConfig
-from temporalio.service import RetryConfig
 
 from activities.temporal import connect
 from notifications.database import create_engine
 from notifications.migrations import check_schema
 from notifications.settings import Settings, load_settings
 from notifications.telemetry import ExtraMetrics, configure_logging, serve_metrics
-from worker.composition import Collaborators, build_workers, channels_of, collaborators
+from worker.composition import OFFER_ANSWERS, Collaborators, build_workers, channels_of, collaborators
 from worker.roles import Role, parse_roles
 
 Reached = TypeVar("Reached")
-
-# An answer that is given up is waited for until the activity's time is over (30 s): a restart of Temporal would cost
-# that. So it is offered for as long as somebody may still be waiting.
-_OFFER_ANSWERS = RetryConfig(max_interval_millis=2_000, max_elapsed_time_millis=30_000, max_retries=100)
 
 log = structlog.get_logger()
 
@@ -44,7 +39,7 @@ async def main(roles: Sequence[str] = ()) -> None:
     configure_logging(f"worker-{'-'.join(chosen) if len(chosen) < len(Role) else 'all'}", settings.log_format)
     await _refuse_stale_schema(settings)
     runtime, sdk_metrics = _runtime(settings)
-    client = await _patiently("temporal", lambda: connect(runtime=runtime, retry_config=_OFFER_ANSWERS))
+    client = await _patiently("temporal", lambda: connect(runtime=runtime, retry_config=OFFER_ANSWERS))
     stop = _stop_event()
     async with collaborators(settings, client, channels_of(chosen)) as built:
         workers = build_workers(chosen, settings, client, built)

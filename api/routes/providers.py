@@ -1,6 +1,7 @@
 """The provider accounts: what state each is in, pause and resume."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from typing import Annotated
 
 from fastapi import APIRouter, Path
@@ -32,10 +33,8 @@ async def pause_provider(
 ) -> ProviderList:
     asked = wanted or PauseRequest()
     accounts = ProviderAccounts(session, context.settings)
-    try:
+    with _known():
         return _answer(await accounts.pause(name, channel=asked.channel, paused_by="api", reason=asked.reason))
-    except UnknownProviderError as error:
-        raise ProblemError(NOT_FOUND, str(error)) from None
 
 
 @router.post(
@@ -47,9 +46,17 @@ async def pause_provider(
 async def resume_provider(
     context: Context, session: Session, name: Name, wanted: ResumeRequest | None = None
 ) -> ProviderList:
+    asked = wanted or ResumeRequest()
+    accounts = ProviderAccounts(session, context.settings)
+    with _known():
+        return _answer(await accounts.resume(name, channel=asked.channel))
+
+
+@contextmanager
+def _known() -> Iterator[None]:
+    """A provider that nobody set up is not found."""
     try:
-        accounts = ProviderAccounts(session, context.settings)
-        return _answer(await accounts.resume(name, channel=wanted.channel if wanted else None))
+        yield
     except UnknownProviderError as error:
         raise ProblemError(NOT_FOUND, str(error)) from None
 

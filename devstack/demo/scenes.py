@@ -13,7 +13,6 @@ ACCOUNTS = "https://acme.example/accounts"
 BOOKING = "https://acme.example/booking"
 
 PHONE_THAT_FAILS_TWICE = "+12015550123"  # cus_44
-MAILBOX_OF_THE_STUCK = "lena.huber@example.org"  # cus_45
 GUEST_MAILBOX = "ana@example.net"
 SCHEDULED_AHEAD = timedelta(seconds=6)
 

@@ -8,7 +8,7 @@ import struct
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 
 from aiohttp import web
 
@@ -146,8 +146,7 @@ def reset_connection(transport: asyncio.BaseTransport | None) -> None:
     connection = transport.get_extra_info("socket")
     if connection is not None:
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _LINGER_ZERO)
-    if isinstance(transport, asyncio.WriteTransport):
-        transport.abort()
+    cast(asyncio.WriteTransport, transport).abort()  # uvloop's are transports in all but their class
 
 
 def parse_json(body: bytes) -> Any:

@@ -9,7 +9,7 @@ a non-ASCII address without SMTPUTF8 553 5.6.7.
 import asyncio
 import functools
 from collections.abc import Awaitable, Callable
-from typing import Any
+from typing import Any, cast
 
 from aiosmtpd.smtp import SMTP, AuthResult, Envelope, LoginPassword
 from aiosmtpd.smtp import Session as PeerState
@@ -261,6 +261,5 @@ class SmtpServer:
             return
         self._server.close()
         for connection in list(self._connections):
-            if isinstance(connection.transport, asyncio.WriteTransport):
-                connection.transport.abort()
+            cast(asyncio.WriteTransport, connection.transport).abort()
         await self._server.wait_closed()

@@ -2,7 +2,7 @@
 
 import structlog
 
-from notifications.database import Sessions, execute_prepared
+from notifications.database import Sessions, execute_alone
 from notifications.profiles.fields import normalise_timezone
 from notifications.profiles.profile import Device, Profile
 from notifications.queries.plans import PROFILE
@@ -18,8 +18,7 @@ class OwnTablesProfileSource:
 
     async def get(self, recipient_id: str) -> Profile | None:
         """The profile with its enabled devices. Its preferences are empty: ours are read with the suppressions."""
-        async with self._sessions() as session:
-            rows = await execute_prepared(session, PROFILE, {"id": recipient_id}, alone=True)
+        rows = await execute_alone(self._sessions, PROFILE, {"id": recipient_id})
         if not rows:
             return None
         recipient = rows[0]

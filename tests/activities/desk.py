@@ -27,14 +27,18 @@ SECOND = timedelta(seconds=1)
 T0 = datetime(2026, 11, 22, 10, tzinfo=UTC)
 
 
+def new_name(kind: str = "memory") -> str:
+    """For a provider: what is known of one, its breaker above all, is shared by all desks of a database."""
+    return f"{kind}-{uuid4().hex[:8]}"
+
+
 class Desk:
     """One message and the activities of one worker process that sends it."""
 
     def __init__(self, house: House, notification: UUID, **doubles: Any) -> None:
         self.house = house
         self.notification = notification
-        # A name of its own: what is known of a provider is shared by all desks of a database.
-        self.provider = MemoryProvider(Channel.EMAIL, name=f"memory-{uuid4().hex[:8]}")
+        self.provider = MemoryProvider(Channel.EMAIL, name=new_name())
         self.start_to_close = timedelta(seconds=10)
         values: dict[str, Any] = {
             "ledger": Ledger(house.sessions, process="worker-a"),

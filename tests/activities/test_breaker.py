@@ -19,6 +19,7 @@ from notifications.statuses import Channel, MessageStatus
 from notifications.tables import ProviderState
 from tests.activities.desk import SECOND, T0, Desk, planned
 from tests.support.integration import House
+from tests.support.programs import eventually
 
 OUTAGE = TransientDeliveryError("smtp_connect", outage=True)
 
@@ -107,8 +108,7 @@ async def test_one_probe_at_a_time_and_its_answer_closes_it(desk: Desk) -> None:
     await half_open(desk)
     desk.provider.gate.clear()
     probe = asyncio.create_task(desk.send(at=T0 + 20 * SECOND))
-    while desk.provider.calls == THRESHOLD:
-        await asyncio.sleep(0.01)
+    await eventually(lambda: desk.provider.calls == THRESHOLD + 1)
     assert (await other.fail()).type == "BreakerOpen", "one is under way"
     desk.provider.gate.set()
     assert (await probe).status is MessageStatus.SENT
@@ -123,8 +123,8 @@ async def test_two_workers_at_the_same_moment_are_one_probe(desk: Desk) -> None:
     await half_open(desk)
     desk.provider.gate.clear()
     sends = [asyncio.create_task(each.send()) for each in others]
-    while sum(send.done() for send in sends) < len(others) - 1:
-        await asyncio.sleep(0.01)
+    await eventually(lambda: sum(send.done() for send in sends) >= len(others) - 1)
+    await eventually(lambda: desk.provider.calls > THRESHOLD)
     assert desk.provider.calls == THRESHOLD + 1
     desk.provider.gate.set()
     ends = await asyncio.gather(*sends, return_exceptions=True)

@@ -1,7 +1,5 @@
 """Failover: the next provider tries at once after an outage or our account's fault, and never after a lost answer."""
 
-from uuid import uuid4
-
 import pytest
 
 from notifications.database import transaction
@@ -14,7 +12,7 @@ from notifications.providers.base import (
 )
 from notifications.providers.memory import MemoryProvider
 from notifications.statuses import Channel, MessageStatus
-from tests.activities.desk import SECOND, T0, Desk, planned
+from tests.activities.desk import SECOND, T0, Desk, new_name, planned
 from tests.support.integration import House
 
 OUTAGE = TransientDeliveryError("smtp_connect", outage=True)
@@ -38,7 +36,7 @@ class Pair:
 
 @pytest.fixture
 async def pair(house: House) -> Pair:
-    first, second = (MemoryProvider(Channel.EMAIL, name=f"{place}-{uuid4().hex[:8]}") for place in ("first", "second"))
+    first, second = (MemoryProvider(Channel.EMAIL, name=new_name(place)) for place in ("first", "second"))
     # As long as in earnest, since a failover has to fit in.
     desk = Desk(house, await planned(house), providers={Channel.EMAIL: (first, second)})
     desk.start_to_close = 30 * SECOND

@@ -22,8 +22,9 @@ from notifications.providers.base import OutgoingMessage, Receipt
 from notifications.providers.memory import MemoryProvider
 from notifications.rendering.render import Renderer
 from notifications.statuses import Channel, MessageStatus
-from tests.activities.desk import SECOND, T0, Desk, planned
+from tests.activities.desk import SECOND, T0, Desk, new_name, planned
 from tests.support.integration import LINKS, House
+from tests.support.programs import eventually
 
 
 def outage() -> OperationalError:
@@ -31,24 +32,32 @@ def outage() -> OperationalError:
 
 
 class FlakySessions:
-    """A session factory whose next `failures` sessions cannot be had."""
+    """A session factory whose next `failures` sessions, or connections of its engine, cannot be had."""
 
     def __init__(self, sessions: Sessions) -> None:
         self._sessions = sessions
         self.failures = 0
 
     def __call__(self) -> Any:
+        self._fail()
+        return self._sessions()
+
+    @property
+    def kw(self) -> dict[str, Any]:
+        self._fail()
+        return self._sessions.kw
+
+    def _fail(self) -> None:
         if self.failures:
             self.failures -= 1
             raise outage()
-        return self._sessions()
 
 
 class Outage(MemoryProvider):
     """Postgres goes away while the message is accepted."""
 
     def __init__(self, sessions: FlakySessions, failures: int) -> None:
-        super().__init__(Channel.EMAIL)
+        super().__init__(Channel.EMAIL, name=new_name())
         self._sessions = sessions
         self._failures = failures
 
@@ -72,7 +81,7 @@ class Terminator(MemoryProvider):
     """Ends every connection to the database while the message is accepted."""
 
     def __init__(self, house: House) -> None:
-        super().__init__(Channel.EMAIL)
+        super().__init__(Channel.EMAIL, name=new_name())
         self._engine = house.engine
 
     @override
@@ -171,9 +180,7 @@ async def test_a_cancelled_activity_lets_its_call_end_and_writes_the_answer_down
     desk = Desk(house, await planned(house))
     desk.provider.gate.clear()
     sending = asyncio.create_task(desk.send())
-    async with asyncio.timeout(10):
-        while desk.provider.calls == 0:
-            await asyncio.sleep(0.01)
+    await eventually(lambda: desk.provider.calls == 1)
     desk.environment.cancel()
     await asyncio.sleep(0)
     desk.provider.gate.set()

@@ -1,19 +1,18 @@
 """Sending while an operator has paused the provider: no call, no attempt, a later look, and on after resume."""
 
 from datetime import timedelta
-from uuid import uuid4
 
 from notifications.database import transaction
 from notifications.provider_accounts import ProviderAccounts
 from notifications.providers.memory import MemoryProvider
 from notifications.settings import Settings
 from notifications.statuses import Channel, MessageStatus
-from tests.activities.desk import SECOND, T0, Desk, planned
+from tests.activities.desk import SECOND, T0, Desk, new_name, planned
 from tests.support.integration import House
 
 
 async def test_nothing_is_sent_until_it_is_resumed(house: House) -> None:
-    provider = MemoryProvider(Channel.EMAIL, name=f"provider-{uuid4().hex[:8]}")
+    provider = MemoryProvider(Channel.EMAIL, name=new_name("provider"))
     settings = Settings(email_providers=(provider.name,))
     desk = Desk(house, await planned(house), providers={Channel.EMAIL: (provider,)})
     async with transaction(house.sessions) as session:
@@ -31,7 +30,7 @@ async def test_nothing_is_sent_until_it_is_resumed(house: House) -> None:
 
 
 async def test_the_next_in_order_sends_for_a_paused_one(house: House) -> None:
-    first, second = (MemoryProvider(Channel.EMAIL, name=f"{place}-{uuid4().hex[:8]}") for place in ("first", "second"))
+    first, second = (MemoryProvider(Channel.EMAIL, name=new_name(place)) for place in ("first", "second"))
     desk = Desk(house, await planned(house), providers={Channel.EMAIL: (first, second)})
     settings = Settings(email_providers=(first.name, second.name))
     async with transaction(house.sessions) as session:

@@ -30,8 +30,9 @@ from notifications.rendering.errors import RenderError
 from notifications.rendering.render import Renderer
 from notifications.statuses import Channel, MessageStatus
 from notifications.tables import Device, Suppression
-from tests.activities.desk import SECOND, T0, Desk, planned
+from tests.activities.desk import SECOND, T0, Desk, new_name, planned
 from tests.support.integration import HASH_KEY, LINKS, House
+from tests.support.programs import eventually
 
 
 @pytest.fixture
@@ -81,7 +82,7 @@ async def test_an_unknown_outcome_is_tried_again_where_duplicates_are_allowed(ho
 
 
 async def test_a_provider_that_overruns_its_deadline_is_cut_off(house: House):
-    provider = MemoryProvider(Channel.EMAIL)
+    provider = MemoryProvider(Channel.EMAIL, name=new_name())
     provider.gate.clear()
     desk = Desk(house, await planned(house), providers={Channel.EMAIL: (provider,)}, call_seconds=0.05)
     assert (await desk.fail()).type == "unknown"
@@ -158,9 +159,7 @@ async def test_a_lower_try_sends_nothing_while_a_higher_one_holds_the_message(ho
     desk = Desk(house, await planned(house))
     desk.provider.gate.clear()
     holder = asyncio.create_task(desk.send(at=T0 + SECOND))
-    async with asyncio.timeout(10):
-        while desk.provider.calls == 0:
-            await asyncio.sleep(0.01)
+    await eventually(lambda: desk.provider.calls == 1)
     lower = await desk.fail(at=T0)
     assert (lower.type, lower.non_retryable) == ("Superseded", False)
     desk.provider.gate.set()
@@ -219,7 +218,7 @@ class Broken(MemoryProvider):
     """Raises what no provider should."""
 
     def __init__(self, error: Exception) -> None:
-        super().__init__(Channel.EMAIL)
+        super().__init__(Channel.EMAIL, name=new_name())
         self._error = error
 
     @override

@@ -18,6 +18,7 @@ from notifications.ledger import Ledger
 from notifications.queries.intake import Arrival, IntakeStore, PendingStart, Stored
 from notifications.statuses import NotificationType
 from tests.support.events import CATALOGUE, SOURCE, cancel, event, record, unique
+from tests.support.programs import eventually
 
 
 class _Definitions:
@@ -134,8 +135,7 @@ async def test_a_stopped_batch_is_not_done_and_goes_on_where_it_was(bench: _Benc
     records, ids = _batch(1)
     bench.temporal.failures = 1_000
     handling = asyncio.create_task(bench.intake.handle(records))
-    while "temporal (test)" not in bench.readiness.problems():
-        await asyncio.sleep(0.01)
+    await eventually(lambda: "temporal (test)" in bench.readiness.problems())
     bench.stopping.set()
     with pytest.raises(StoppedError):
         await handling

@@ -18,8 +18,9 @@ from tests.support.events import unique
 class _Reader:
     """A consumer of a topic of its own, which reads as long as nothing closes its gate."""
 
-    def __init__(self, bootstrap: str) -> None:
+    def __init__(self, bootstrap: str, *, fetch_wait_ms: int = 10) -> None:
         self.bootstrap = bootstrap
+        self.fetch_wait_ms = fetch_wait_ms
         self.topic = unique("lag")
         self.closed_because: str | None = None
         self.is_paused = False
@@ -34,7 +35,11 @@ class _Reader:
     @contextlib.asynccontextmanager
     async def reading(self) -> AsyncIterator[None]:
         consumer = RecordConsumer(
-            {"bootstrap.servers": self.bootstrap, "fetch.wait.max.ms": 10, "heartbeat.interval.ms": 500},
+            {
+                "bootstrap.servers": self.bootstrap,
+                "fetch.wait.max.ms": self.fetch_wait_ms,
+                "heartbeat.interval.ms": 500,
+            },
             group=unique("group"),
             topics=[self.topic],
             handle=self._handle,
@@ -88,6 +93,13 @@ async def test_what_waited_before_the_start_counts(kafka_bootstrap: str) -> None
     async with reader.reading():
         await reader.shows(waiting)
         assert reader.records == 0
+
+
+async def test_no_question_waits_behind_a_fetch_that_waits_for_records(kafka_bootstrap: str) -> None:
+    reader = _Reader(kafka_bootstrap, fetch_wait_ms=40_000)
+    read = await reader.produce(10)
+    async with reader.reading():
+        await reader.shows(Counter(dict.fromkeys(read, 0)))
 
 
 async def _reached(reader: _Reader, count: int) -> bool:

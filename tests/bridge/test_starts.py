@@ -40,8 +40,8 @@ class _BusyTemporal:
         return SimpleNamespace(first_execution_run_id="a run")
 
 
-def _starter(temporal: _BusyTemporal) -> Starter:
-    return Starter(cast("Client", temporal), public_url="http://127.0.0.1")
+def _starter(temporal: _BusyTemporal, longest_break: float = 1.0) -> Starter:
+    return Starter(cast("Client", temporal), public_url="http://127.0.0.1", longest_break=longest_break)
 
 
 def _pending(kind: NotificationType) -> PendingStart:
@@ -74,3 +74,14 @@ async def test_offers_start_one_by_one_with_a_break_as_long_as_a_start() -> None
     await asyncio.gather(*(starter.start(_pending(_PROMOTIONAL)) for _ in range(4)))
     pairs = zip(temporal.ended, temporal.began[1:], strict=False)
     assert [following - end >= 0.045 for end, following in pairs] == [True] * 3
+
+
+async def test_a_start_that_waited_for_an_outage_does_not_have_offers_wait_as_long_again() -> None:
+    temporal = _BusyTemporal()
+    starter = _starter(temporal, longest_break=0.0)
+    tasks = [asyncio.create_task(starter.start(_pending(_PROMOTIONAL))) for _ in range(4)]
+    await asyncio.sleep(0.5)  # the outage
+    temporal.answers.set()
+    await _settled()
+    assert len(temporal.asked) == 4
+    await asyncio.gather(*tasks)

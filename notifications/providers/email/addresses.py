@@ -1,7 +1,7 @@
 """Mailboxes as they stand in headers and in the SMTP envelope."""
 
-import base64
 import re
+from binascii import b2a_base64
 from dataclasses import dataclass
 
 import idna
@@ -78,6 +78,8 @@ def unstructured(field: str, text: str) -> str:
 def encoded_words(text: str) -> str:
     """RFC 2047 words in base64, one a line, cut between characters."""
     words, part = [], b""
+    if len(whole := text.encode("utf-8", "replace")) <= _ENCODED_OCTETS:
+        return _encoded_word(whole)
     for character in text:
         octets = character.encode("utf-8", "replace")
         if len(part) + len(octets) > _ENCODED_OCTETS:
@@ -85,7 +87,11 @@ def encoded_words(text: str) -> str:
             part = b""
         part += octets
     words.append(part)
-    return "\r\n ".join(f"=?utf-8?b?{base64.b64encode(word).decode()}?=" for word in words)
+    return "\r\n ".join(map(_encoded_word, words))
+
+
+def _encoded_word(octets: bytes) -> str:
+    return f"=?utf-8?b?{b2a_base64(octets, newline=False).decode()}?="
 
 
 def _ascii_domain(domain: str) -> str:

@@ -23,6 +23,10 @@ _OURS = frozenset(
     | {"return-path", "received", "auto-submitted", "x-tidings-correlation"}
 )
 _NEWLINES = re.compile(r"\r\n?")
+_PART_HEADS = {
+    kind: b"Content-Type: text/%s; charset=utf-8\r\nContent-Transfer-Encoding: quoted-printable\r\n\r\n" % kind.encode()
+    for kind in ("plain", "html")
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,7 +169,7 @@ def _body(content: EmailContent, key: UUID) -> bytes:
 
 
 def _part(kind: str, text: str) -> bytes:
-    head = f"Content-Type: text/{kind}; charset=utf-8\r\nContent-Transfer-Encoding: quoted-printable\r\n\r\n"
     # b2a_qp takes its line ends from the first one it meets, so all are made alike first.
-    lines = b2a_qp(_NEWLINES.sub("\n", text).encode("utf-8", "replace"), istext=True)
-    return head.encode() + lines.replace(b"\n", b"\r\n")
+    one_kind = _NEWLINES.sub("\n", text) if "\r" in text else text
+    lines = b2a_qp(one_kind.encode("utf-8", "replace"), istext=True)
+    return _PART_HEADS[kind] + lines.replace(b"\n", b"\r\n")

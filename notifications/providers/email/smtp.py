@@ -101,6 +101,7 @@ _HEAR_OUT_SECONDS = 1.0
 class _Call:
     """How far a send has come: what a failure means depends on it alone."""
 
+    deadline: float
     command: str = "CONNECT"
     is_reused: bool = False
     may_be_accepted: bool = False  # from the first byte of the body on, since the final dot goes out with it
@@ -139,11 +140,13 @@ class SmtpProvider:
 
     async def _within(self, deadline: float, mail: Mail | None) -> None:
         """Deliver, or only connect, by the deadline; every failure becomes one of ours, without a cause that quotes."""
-        call = _Call()
+        now = time.monotonic()
+        call = _Call(min(deadline, now + self._timeout))
         failure: DeliveryError
         try:
-            async with asyncio.timeout(min(deadline - time.monotonic(), self._timeout)):
-                return await self._on_a_living_connection(mail, call)
+            if call.deadline <= now:
+                raise TimeoutError
+            return await self._on_a_living_connection(mail, call)
         except _RefusedError as refused:
             failure = _refusal(call.command, refused.code, refused.text)
         except SMTPResponseException as error:
@@ -165,7 +168,7 @@ class SmtpProvider:
 
     async def _on_one_connection(self, mail: Mail | None, call: _Call, *, fresh: bool) -> None:
         call.command = "CONNECT"
-        connection = await self._pool.take(fresh=fresh)
+        connection = await self._pool.take(call.deadline, fresh=fresh)
         call.is_reused = connection.is_reused
         is_usable = False
         try:
@@ -188,7 +191,7 @@ async def _transfer(connection: Connection, mail: Mail, call: _Call) -> None:
     connection.messages += 1
     connection.needs_reset = False
     call.command = "MAIL"
-    dialogue.begin()
+    dialogue.begin(call.deadline)
     is_pipelined = "pipelining" in connection.extensions
     if is_pipelined:
         dialogue.say(b"".join(line for _, line in envelope))

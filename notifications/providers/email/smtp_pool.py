@@ -7,6 +7,7 @@ import time
 from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import cast
 
 from aiosmtplib import SMTP, SMTPServerDisconnected
 
@@ -53,27 +54,33 @@ class SmtpPool:
         self._tls = ssl.create_default_context() if settings.tls != "none" else None
         self._hostname = _hostname()
 
-    async def take(self, *, fresh: bool = False) -> Connection:
+    async def take(self, deadline: float, *, fresh: bool = False) -> Connection:
         """A connection that is ready for MAIL; give it back with `keep` or `drop`.
 
         `fresh`: after an idle one turned out to be dead, when the others most likely are too.
 
         Raises:
             aiosmtplib.SMTPException, OSError: the server cannot be reached, or refuses TLS or the credentials.
+            TimeoutError: all places are taken, or the server is silent, until the deadline (of `time.monotonic`).
 
         """
-        await self._places.acquire()
-        try:
-            if fresh:
-                self.close()
-            return self._newest() or await self._connect()
-        except BaseException:
-            self._places.release()
-            raise
+        if not (fresh or self._places.locked()) and (connection := self._newest()):
+            await self._places.acquire()  # there is one, so this does not wait and needs no time limit
+            return connection
+        async with asyncio.timeout(deadline - time.monotonic()):
+            await self._places.acquire()
+            try:
+                if fresh:
+                    self.close()
+                return self._newest() or await self._connect()
+            except BaseException:
+                self._places.release()
+                raise
 
     def keep(self, connection: Connection) -> None:
         """Back to the idle ones."""
         self._places.release()
+        connection.dialogue.rest()
         if connection.messages >= MAX_MESSAGES or not connection.dialogue.is_open:
             connection.close()
             return
@@ -110,7 +117,7 @@ class SmtpPool:
             username=settings.username,
             password=settings.password.get_secret_value() if settings.password else None,
             local_hostname=self._hostname,
-            timeout=None,  # the caller's deadline holds
+            timeout=None,  # the deadline of `take` holds
             use_tls=settings.tls == "implicit",
             start_tls=settings.tls == "starttls",
             tls_context=self._tls,
@@ -136,9 +143,9 @@ class SmtpPool:
 
 def _transport(client: SMTP) -> asyncio.Transport:
     transport = client.protocol.transport if client.protocol is not None else None
-    if not isinstance(transport, asyncio.Transport):
+    if transport is None:
         raise SMTPServerDisconnected("closed after the greeting")
-    return transport
+    return cast(asyncio.Transport, transport)  # uvloop's are transports in all but their class
 
 
 def _hostname() -> str:

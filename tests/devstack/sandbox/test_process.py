@@ -4,6 +4,7 @@ import signal
 import sys
 
 import httpx
+import pytest
 
 
 async def _start(*arguments: str) -> asyncio.subprocess.Process:
@@ -24,6 +25,21 @@ async def test_the_process_says_where_it_listens_and_ends_on_sigterm() -> None:
     process.send_signal(signal.SIGTERM)
     assert await asyncio.wait_for(process.wait(), 10) == 0
     writer.close()
+
+
+async def test_a_reset_is_a_real_one_on_the_loop_of_the_process() -> None:
+    process = await _start("--http-port", "0", "--smtp-port", "0")
+    assert process.stdout is not None
+    ready = json.loads(await asyncio.wait_for(process.stdout.readline(), 30))
+    async with httpx.AsyncClient(base_url=ready["http"], trust_env=False) as client:
+        (await client.put("/api/faults/smtp", json={"reset": "before"})).raise_for_status()
+    reader, writer = await asyncio.open_connection("127.0.0.1", ready["smtp_port"])
+    writer.write(b"EHLO client\r\nMAIL FROM:<a@acme.example>\r\nRCPT TO:<ana@example.org>\r\n")
+    with pytest.raises(ConnectionResetError):
+        await asyncio.wait_for(reader.read(), 30)
+    writer.close()
+    process.send_signal(signal.SIGTERM)
+    assert await asyncio.wait_for(process.wait(), 10) == 0
 
 
 async def test_a_taken_port_is_one_line_that_says_what_to_do() -> None:

@@ -1,6 +1,7 @@
 """Connections that are kept, die and come back; what the server says that it can take."""
 
 import asyncio
+import time
 from datetime import timedelta
 from uuid import uuid4
 
@@ -17,8 +18,9 @@ from notifications.providers.base import (
 from notifications.providers.email import smtp_pool
 from notifications.providers.email.smtp import SmtpProvider
 from notifications.settings import SettingsError, SmtpSettings
+from tests.contracts.support.accounts import smtp_settings
 from tests.contracts.support.smtp_server import Fault
-from tests.contracts.support.vendors import outgoing, running, smtp_settings
+from tests.contracts.support.vendors import outgoing, running
 
 
 @pytest.fixture(params=["smtp", "smtp-pipelining"])
@@ -235,6 +237,20 @@ async def test_its_own_time_limit_holds_below_the_deadline(smtp, failure):
         bench.play({"END": [Fault.HANG]})
         async with asyncio.timeout(3):
             assert isinstance(await failure(provider, outgoing(bench), seconds=60), UnknownOutcome)
+        await provider.close()
+
+
+@pytest.mark.parametrize("first", [0.3, 60.0])
+async def test_each_mail_of_a_connection_has_a_time_limit_of_its_own(smtp, first, send, failure):
+    async with running(smtp) as bench:
+        provider = SmtpProvider(smtp_settings(bench.server.port, timeout_seconds=60))
+        await send(provider, outgoing(bench), seconds=first)
+        bench.play({"END": [Fault.HANG]})
+        begun = time.monotonic()
+        error = await failure(provider, outgoing(bench), seconds=0.6)
+        assert (type(error), error.code) == (UnknownOutcome, "smtp_timeout")
+        assert time.monotonic() - begun >= 0.55
+        assert bench.server.connections == 1
         await provider.close()
 
 
