@@ -4,11 +4,12 @@ import re
 from collections.abc import Iterator, Mapping
 from datetime import timedelta
 from email.utils import parseaddr
+from pathlib import Path
 
 from babel import Locale, UnknownLocaleError
 
 from notifications.addresses import normalise_email
-from notifications.catalogue.definition import ConsentDefault, Definition, Routing
+from notifications.catalogue.definition import ConsentDefault, Definition, Routing, StandaloneTemplate
 from notifications.catalogue.examples import check_example
 from notifications.catalogue.folder import Folder, Loaded
 from notifications.catalogue.problems import Problem, did_you_mean
@@ -22,6 +23,9 @@ _VENDOR_KEYS: Mapping[str, tuple[frozenset[str], frozenset[str]]] = {
     "twilio": (frozenset({"content_sid"}), frozenset()),
 }
 _SHORTEST_WAIT, _LONGEST_WAIT = timedelta(seconds=5), timedelta(hours=24)
+# A campaign's own content is kept as a template of the name campaign-<id>.
+TEMPLATE_NAME = re.compile(r"(?!campaign-)[a-z0-9][a-z0-9._-]{0,99}")
+TEMPLATE_NAME_RULE = "lower-case letters, digits, . _ and -, at most 100, and not beginning with campaign-"
 _SMS_SENDER = re.compile(r"\+[1-9]\d{6,14}|\d{3,8}|(?=.*[A-Za-z])[A-Za-z0-9 ]{1,11}")
 
 
@@ -34,12 +38,21 @@ def check_folder(folder: Folder) -> Iterator[Problem]:
         yield from _routing(item, definition)
         yield from _delivery(item, definition)
     for item in folder.loaded:
-        yield from _locales(item)
-        yield from _vendor_templates(item)
-        wrong_schema = [
-            item.document.problem(("data", *at), message) for at, message in schema_problems(item.content.data)
-        ]
-        yield from wrong_schema or check_example(item, folder.root)
+        yield from _name(item)
+        yield from check_content(item, folder.root)
+
+
+def check_content(item: Loaded, root: Path) -> Iterator[Problem]:
+    """What holds for a definition or template wherever it was written; `root` is before the paths of its parts."""
+    yield from _locales(item)
+    yield from _vendor_templates(item)
+    wrong_schema = [item.document.problem(("data", *at), message) for at, message in schema_problems(item.content.data)]
+    yield from wrong_schema or check_example(item, root)
+
+
+def _name(item: Loaded) -> Iterator[Problem]:
+    if isinstance(item.content, StandaloneTemplate) and not TEMPLATE_NAME.fullmatch(item.content.name):
+        yield item.document.problem((), f"{item.content.name!r} is no name of a template: {TEMPLATE_NAME_RULE}")
 
 
 def _senders(folder: Folder) -> Iterator[Problem]:

@@ -37,8 +37,9 @@ class Loaded:
     example: Document | None
 
     def problem_in_example(self, at: KeyPath, message: str) -> Problem:
-        path = (self.path / "example.json").as_posix()
-        return Problem(path, self.example.mark(at).line if self.example else 1, message)
+        if self.example is not None:
+            return self.example.problem(at, message)
+        return Problem((self.path / "example.json").as_posix(), 1, message)
 
 
 @dataclass(slots=True)

@@ -63,7 +63,7 @@ class _PartReader:
             return ""
 
     def _read_layouts(self, source: str) -> None:
-        for name in _extended(source):
+        for name in extended(source):
             if name in self.layouts or not name.startswith(LAYOUTS):
                 continue
             if not _LAYOUT_NAME.fullmatch(name.removeprefix(LAYOUTS)) or not (self._root / name).is_file():
@@ -76,7 +76,8 @@ class _PartReader:
                 self._read_layouts(self.layouts[name])
 
 
-def _extended(source: str) -> Iterator[str]:
+def extended(source: str) -> Iterator[str]:
+    """The names of the layouts that a source says it extends."""
     try:
         tree = Environment(autoescape=True).parse(source)
     except TemplateSyntaxError:

@@ -17,6 +17,8 @@ from notifications.catalogue.problems import CatalogueError
 from notifications.database import Sessions, transaction
 from notifications.queries import catalogue as queries
 
+ORIGIN = "folder"
+
 Action = Literal["new", "changed", "example changed", "retired", "restored", "unchanged"]
 
 
@@ -98,7 +100,7 @@ async def _apply_entries(session: AsyncSession, loaded: list[Loaded]) -> list[Ch
         key = (item.content.kind, item.content.name)
         changes.append(await _apply_entry(session, item, known.pop(key, None)))
     for (kind, name), row in known.items():
-        if not row["retired"]:
+        if not row["retired"] and row["origin"] == ORIGIN:
             await queries.retire(session, kind, name)
             changes.append(Change(kind, name, "retired", row["version"]))
     return changes
@@ -113,6 +115,7 @@ async def _apply_entry(session: AsyncSession, item: Loaded, known: Mapping[str, 
         return Change(content.kind, content.name, action, known["version"])
     dumped = content.model_dump(mode="json", exclude={"version"})
     version = await queries.put_version(session, content.kind, content.name, digest, dumped, example)
+    await queries.point(session, content.kind, content.name, version, origin=ORIGIN)
     return Change(content.kind, content.name, action, version)
 
 
@@ -121,7 +124,7 @@ def _action(known: Mapping[str, Any] | None, digest: str, example: dict[str, Any
         return "new"
     if known["retired"]:
         return "restored"
-    if known["content_hash"] != digest:
+    if known["content_hash"] != digest or known["origin"] != ORIGIN:
         return "changed"
     return "unchanged" if known["example"] == example else "example changed"
 

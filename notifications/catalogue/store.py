@@ -7,7 +7,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
+from typing import Any, TypeVar, cast
 
 from sqlmodel.ext.asyncio.session import AsyncSession
 
@@ -17,6 +17,8 @@ from notifications.queries import catalogue as queries
 
 _CHECK_EVERY = 1.0  # seconds between two looks at the revision
 _KEPT_VERSIONS = 1_000
+
+_Item = TypeVar("_Item", Definition, StandaloneTemplate)
 
 
 class UnknownVersionError(LookupError):
@@ -62,7 +64,7 @@ class CatalogueStore:
         self._lock = asyncio.Lock()
         self._current: Catalogue | None = None
         self._checked_at = 0.0
-        self._versions: OrderedDict[tuple[str, int], Definition] = OrderedDict()
+        self._versions: OrderedDict[tuple[str, str, int], Definition | StandaloneTemplate] = OrderedDict()
 
     async def current(self) -> Catalogue:
         """The catalogue as of at most a second ago.
@@ -87,18 +89,31 @@ class CatalogueStore:
             UnknownVersionError: it was never published.
 
         """
-        key = (name, version)
+        return await self._version("definition", name, version, _definition)
+
+    async def template_version(self, name: str, version: int) -> StandaloneTemplate:
+        """One published version of a stand-alone template, retired ones and those of a single campaign included.
+
+        Raises:
+            UnknownVersionError: it was never published.
+
+        """
+        return await self._version("template", name, version, _template)
+
+    async def _version(self, kind: str, name: str, version: int, read: Callable[[dict[str, Any], int], _Item]) -> _Item:
+        key = (kind, name, version)
         if key in self._versions:
             self._versions.move_to_end(key)
-            return self._versions[key]
+            return cast("_Item", self._versions[key])
         async with self._sessions() as session:
-            content = await queries.version_content(session, "definition", name, version)
+            content = await queries.version_content(session, kind, name, version)
         if content is None:
-            raise UnknownVersionError(f"the definition {name!r} has no version {version}")
-        self._versions[key] = _definition(content, version)
+            raise UnknownVersionError(f"the {kind} {name!r} has no version {version}")
+        item = read(content, version)
+        self._versions[key] = item
         if len(self._versions) > _KEPT_VERSIONS:
             self._versions.popitem(last=False)
-        return self._versions[key]
+        return item
 
     async def _refreshed(self, known: Catalogue | None) -> Catalogue:
         async with self._sessions() as session:

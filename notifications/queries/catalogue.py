@@ -17,7 +17,7 @@ _REVISION = "SELECT revision FROM catalogue_revision WHERE id = 1"
 _RAISE = "UPDATE catalogue_revision SET revision = revision + 1 WHERE id = 1 RETURNING revision"
 
 _CURRENT = """
-SELECT e.kind, e.name, e.retired_at IS NOT NULL AS retired, v.version, v.content_hash, v.content, v.example
+SELECT e.kind, e.name, e.origin, e.retired_at IS NOT NULL AS retired, v.version, v.content_hash, v.content, v.example
 FROM catalogue_entries e
 JOIN catalogue_versions v ON (v.kind, v.name, v.version) = (e.kind, e.name, e.current_version)
 ORDER BY e.kind, e.name
@@ -38,8 +38,9 @@ UPDATE catalogue_versions SET example = CAST(:example AS jsonb)
 WHERE (kind, name, version) = (:kind, :name, :version) AND example IS DISTINCT FROM CAST(:example AS jsonb)
 """
 _POINT = """
-INSERT INTO catalogue_entries (kind, name, current_version) VALUES (:kind, :name, :version)
-ON CONFLICT (kind, name) DO UPDATE SET current_version = excluded.current_version, retired_at = NULL
+INSERT INTO catalogue_entries (kind, name, current_version, origin) VALUES (:kind, :name, :version, :origin)
+ON CONFLICT (kind, name) DO UPDATE
+SET current_version = excluded.current_version, origin = excluded.origin, retired_at = NULL
 """
 _RETIRE = "UPDATE catalogue_entries SET retired_at = now() WHERE (kind, name) = (:kind, :name)"
 _CATEGORIES = "SELECT name, content FROM categories ORDER BY name"
@@ -94,7 +95,7 @@ async def put_version(
     content: Mapping[str, Any],
     example: Mapping[str, Any] | None,
 ) -> int:
-    """The number of the version with this content, made if there is none, with the entry pointing at it.
+    """The number of the version with this content, made if there is none. Nothing points at a new one yet.
 
     The example is no part of a version: it is replaced in place.
     """
@@ -106,8 +107,14 @@ async def put_version(
         found = (await connection.execute(text(_INSERT_VERSION), values)).scalar_one()
     else:
         await connection.execute(text(_SET_EXAMPLE), {**key, "version": found, "example": _json(example)})
-    await connection.execute(text(_POINT), {**key, "version": found})
     return int(found)
+
+
+async def point(session: AsyncSession, kind: str, name: str, version: int, *, origin: str) -> None:
+    """Make a version the current one. `origin` says who keeps the entry from now on: `folder` or `api`."""
+    connection = await session.connection()
+    values = {"kind": kind, "name": name, "version": version, "origin": origin}
+    await connection.execute(text(_POINT), values)
 
 
 async def retire(session: AsyncSession, kind: str, name: str) -> None:

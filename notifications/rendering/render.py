@@ -39,6 +39,7 @@ class RenderContext:
     """What templates see. `recipient` is `recipient_view(profile)` or the event's guest block.
 
     `locale` is the BCP 47 tag that the recipient wants; None takes the recipient's own, then the default.
+    `sender` is that of a campaign's category; None takes the definition's own.
     `links` are those by which a promotional message can be stopped; without them the name is undefined.
     """
 
@@ -46,6 +47,7 @@ class RenderContext:
     recipient: Mapping[str, Any] = field(default_factory=dict)
     event: Mapping[str, Any] = field(default_factory=dict)
     locale: str | None = None
+    sender: SenderIdentity | None = None
     links: Mapping[str, str] | None = None
 
     def with_locale(self, locale: str) -> "RenderContext":
@@ -84,7 +86,9 @@ class Renderer:
 
         """
         locale, variables = _variables(definition, channel, context)
-        rendering = _Rendering(definition, channel, locale, self._get(definition, channel, locale), variables)
+        compiled = self._get(definition, channel, locale)
+        sender = context.sender or _sender_of(definition)
+        rendering = _Rendering(definition, channel, locale, compiled, variables, sender)
         return rendering.content()
 
     def _get(self, definition: Renderable, channel: Channel, locale: str) -> _Compiled:
@@ -98,6 +102,10 @@ class Renderer:
             if len(self._compiled) > _KEPT_TEMPLATES:
                 self._compiled.popitem(last=False)
         return compiled
+
+
+def _sender_of(definition: Renderable) -> SenderIdentity:
+    return definition.category.sender if isinstance(definition, Definition) else SenderIdentity()
 
 
 def _variables(definition: Renderable, channel: Channel, context: RenderContext) -> tuple[str, dict[str, Any]]:
@@ -138,6 +146,7 @@ class _Rendering:
     locale: str
     compiled: _Compiled
     variables: Mapping[str, Any]
+    sender: SenderIdentity
 
     def content(self) -> Content:
         match self.compiled.template:
@@ -157,8 +166,8 @@ class _Rendering:
             subject=self._filled("subject", text.one_line(self._part("subject"))),
             html=html,
             text=self._filled("text", text.paragraphs(self._part("text"))),
-            from_address=self._sender.from_address,
-            reply_to=self._sender.reply_to,
+            from_address=self.sender.from_address,
+            reply_to=self.sender.reply_to,
         )
 
     def _push(self, template: PushTemplate) -> PushContent:
@@ -178,7 +187,7 @@ class _Rendering:
             raise self._error("body", f"the SMS has {len(body)} characters; providers take {_MAX_SMS}")
         counted = segment(body)
         return SmsContent(
-            body=body, segments=counted.segments, encoding=counted.encoding, sender=self._sender.sms_sender
+            body=body, segments=counted.segments, encoding=counted.encoding, sender=self.sender.sms_sender
         )
 
     def _whatsapp(self, template: WhatsAppTemplate) -> WhatsAppContent:
@@ -187,10 +196,6 @@ class _Rendering:
             self._filled("parameters", text.whatsapp_parameter(value), index) for index, value in enumerate(rendered)
         )
         return WhatsAppContent(vendor_templates=template.vendor_templates, parameters=parameters)
-
-    @property
-    def _sender(self) -> SenderIdentity:
-        return self.definition.category.sender if isinstance(self.definition, Definition) else SenderIdentity()
 
     def _part(self, *part: str | int) -> str:
         language.reset_budget()

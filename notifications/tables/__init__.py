@@ -2,7 +2,7 @@
 
 from notifications.tables.audiences import AudienceMember, SavedAudience
 from notifications.tables.campaigns import Campaign, CampaignCommand, CampaignRange, RateLimit
-from notifications.tables.catalogue import CatalogueEntry, CatalogueRevision, CatalogueVersion, Category
+from notifications.tables.catalogue import CatalogueEntry, CatalogueRevision, CatalogueVersion, Category, TemplateDraft
 from notifications.tables.events import Cancellation, Notification, Plan, RejectedEvent
 from notifications.tables.imports import Import, ImportRefusal, ImportRow
 from notifications.tables.ledger import Attempt, Message, OutboxEntry
@@ -36,4 +36,5 @@ __all__ = [
     "RejectedEvent",
     "SavedAudience",
     "Suppression",
+    "TemplateDraft",
 ]

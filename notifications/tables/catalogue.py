@@ -25,6 +25,7 @@ class CatalogueEntry(SQLModel, table=True):
     name: str = Field(primary_key=True)
     current_version: int
     retired_at: datetime | None = timestamp()  # gone from the folder; its versions stay
+    origin: str = Field(default="folder", sa_column_kwargs={"server_default": "folder"})  # or api: `apply` leaves it
 
 
 class CatalogueVersion(SQLModel, table=True):
@@ -38,6 +39,17 @@ class CatalogueVersion(SQLModel, table=True):
     content: dict[str, Any] = document()  # catalogue.definition.Definition, dumped, with file parts inlined
     example: dict[str, Any] | None = document(nullable=True)
     created_at: datetime = timestamp(default_now=True)
+
+
+class TemplateDraft(SQLModel, table=True):
+    """A stand-alone template that somebody writes; publishing makes a version of it. It may have mistakes."""
+
+    __tablename__ = "template_drafts"
+
+    name: str = Field(primary_key=True, max_length=100)
+    content: dict[str, Any] = document()  # catalogue.templates.TemplateBody, dumped
+    created_at: datetime = timestamp(default_now=True)
+    updated_at: datetime = timestamp(default_now=True)
 
 
 class CatalogueRevision(SQLModel, table=True):

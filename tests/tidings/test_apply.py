@@ -61,7 +61,7 @@ def test_errors_go_to_stderr_with_status_1(tmp_path: Path, own_database: str, ch
 def test_check_needs_no_database() -> None:
     result = _apply(str(CATALOGUE), "--check")
     assert (result.exit_code, result.stderr) == (0, "")
-    assert "nothing is wrong with its 6 definitions and templates" in result.stdout
+    assert "nothing is wrong with its 7 definitions and templates" in result.stdout
     assert json.loads(_apply(str(CATALOGUE), "--check", "--json").stdout) == {"ok": True, "checked": 6}
 
 

@@ -27,7 +27,7 @@ _ANA = {"id": "cus_42", "name": "Ana Maier", "timezone": "Europe/Berlin"}
 def _render(item: Loaded, channel: Channel, locale: str, recipient: dict[str, Any]) -> Any:
     assert item.example is not None
     event = item.example.value
-    promotional = getattr(item.content, "type", None) is NotificationType.PROMOTIONAL
+    promotional = getattr(item.content, "type", NotificationType.PROMOTIONAL) is NotificationType.PROMOTIONAL
     links = SAMPLE_LINKS.variables() if promotional else None
     context = RenderContext(data=event["data"], recipient=recipient, event=event, locale=locale, links=links)
     return Renderer().render(item.content, channel, context)
@@ -72,9 +72,18 @@ def test_every_template_renders_its_example(
             assert content.vendor_templates["meta"]["name"]
 
 
+def test_the_template_of_a_campaign_can_be_stopped_and_speaks_two_languages() -> None:
+    (template,) = (item.content for item in _LOADED.values() if not isinstance(item.content, Definition))
+    assert template.name == "spring-sale"
+    for channel in (Channel.EMAIL, Channel.PUSH, Channel.SMS):
+        assert set(template.templates.of(channel)) == {"en", "de"}
+    sources = [each.text for each in template.templates.email.values()]
+    sources += [each.body for each in template.templates.sms.values()]
+    assert all("links.unsubscribe" in source for source in sources)
+
+
 def test_the_six_examples_are_what_the_docs_say() -> None:
     definitions = {name: item.content for name, item in _LOADED.items()}
-    assert all(isinstance(definition, Definition) for definition in definitions.values())
     shown = {
         name: (definition.type, definition.routing.mode, definition.routing.channels)
         for name, definition in definitions.items()
