@@ -25,6 +25,7 @@ from api.problems import (
 )
 from api.reference import render_reference
 from api.routes import (
+    audiences,
     events,
     health,
     imports,
@@ -41,6 +42,17 @@ from notifications.settings import Settings
 
 OpenContext = Callable[[Settings], AbstractAsyncContextManager[ApiContext]]
 
+_ROUTES = (
+    events,
+    notifications,
+    messages,
+    recipients,
+    imports,
+    audiences,
+    suppressions,
+    rejected_events,
+    providers,
+)
 _DESCRIPTION = """Send events, follow what became of them, and act on deliveries.
 
 Every route under `/v1` takes `Authorization: Bearer <TIDINGS_API_TOKEN>`. Lists go by cursor, newest first.
@@ -52,7 +64,7 @@ Every error is a problem document (RFC 9457):
 def _v1() -> APIRouter:
     everywhere = problem_responses(UNAUTHORIZED, TOO_LARGE, ENCODED_BODY, REQUEST_TIMEOUT, INTERNAL, UNAVAILABLE)
     router = APIRouter(prefix=PROTECTED, dependencies=[DocumentedToken], responses=everywhere)
-    for routes in (events, notifications, messages, recipients, imports, suppressions, rejected_events, providers):
+    for routes in _ROUTES:
         router.include_router(routes.router)
     return router
 

@@ -15,7 +15,7 @@ MAX_WEBHOOK = 3 * 2**20  # a vendor's batch; Meta's are the largest, with up to 
 MAX_FORM = 64 * 1024  # what the pages behind unsubscribe links send
 WEBHOOKS = "/webhooks/"
 # Their routes take the body as it comes, within limits of their own (api/streams.py).
-STREAMED = re.compile(r"POST /v1/imports|PATCH /v1/imports/[^/]+")
+STREAMED = re.compile(r"POST /v1/audiences/lists|POST /v1/imports|PATCH /v1/imports/[^/]+")
 PAGES = "/u/"
 BODY_SECONDS = 30.0
 

@@ -26,6 +26,7 @@ import psycopg
 import uvloop
 from pydantic import SecretStr
 
+from benchmarks import _processes
 from benchmarks._audience import OFFERS, fill_recipients, insert_campaign, publish
 from benchmarks.ledger import running_postgres
 from notifications.audiences.audience import parse_audience
@@ -54,40 +55,57 @@ AUDIENCES: dict[str, dict[str, Any]] = {
 
 
 @asynccontextmanager
-async def database(server: str | None) -> AsyncIterator[str]:
-    """A new one on the server, gone afterwards."""
+async def database(server: str | None) -> AsyncIterator[tuple[str, dict[str, int]]]:
+    """A new one on the server, gone afterwards; and the server's process, if it is ours."""
     if server is None:
-        async with running_postgres() as own, database(own.url) as url:
-            yield url
+        async with running_postgres() as own, database(own.url) as (url, _):
+            yield url, {"postgres": own.service.process.pid}
         return
     name = f"snapshot_{uuid4().hex[:12]}"
     async with await psycopg.AsyncConnection.connect(server, autocommit=True) as admin:
         await admin.execute(f'CREATE DATABASE "{name}"')
         try:
-            yield f"{server.rpartition('/')[0]}/{name}"
+            yield f"{server.rpartition('/')[0]}/{name}", {}
         finally:
             await admin.execute(f'DROP DATABASE "{name}" WITH (FORCE)')
 
 
-async def snapshot(sessions: Sessions) -> dict[str, Any]:
-    """Seconds and rows of one campaign, and its slowest block in ms: so long a command may wait for the lock."""
+async def snapshot(sessions: Sessions, processes: dict[str, int]) -> dict[str, Any]:
+    """One campaign; so long as its median block takes, a command may wait for the lock."""
     campaign = await insert_campaign(sessions, AUDIENCES["filter"])
-    prepared, rows, slowest, begun = Snapshot(sessions, b"a key for benchmarks"), 0, 0.0, time.perf_counter()
+    prepared, rows, blocks = Snapshot(sessions, b"a key for benchmarks"), 0, []
+    reading = _processes.read(processes)
     while True:
         at = time.perf_counter()
         block = await prepared.prepare_block(campaign)
-        slowest = max(slowest, time.perf_counter() - at)
+        blocks.append(1_000 * (time.perf_counter() - at))
         rows += block.rows
         if block.done:
-            seconds = time.perf_counter() - begun
-            return {"rows": rows, "rows_per_second": round(rows / seconds), "slowest_ms": round(1_000 * slowest)}
+            break
+    usage = _processes.usage(reading, _processes.read(processes))
+    return {
+        "rows": rows,
+        "rows_per_second": round(rows / usage.seconds),
+        "median_block_ms": round(statistics.median(blocks)),
+        "cpu_seconds_per_1000": _processes.per_thousand([usage], rows),
+        "foreign_cores": round(usage.foreign_cores, 2),
+    }
 
 
-async def seconds_of(sessions: Sessions, audience: dict[str, Any], *, others: bool) -> float:
-    begun = time.perf_counter()
-    async with transaction(sessions) as session:
-        await dry_run(session, parse_audience(audience), Channel.EMAIL, OFFERS, other_channels=others)
-    return round(time.perf_counter() - begun, 3)
+async def dry_runs(
+    sessions: Sessions, audience: dict[str, Any], rounds: int, *, others: bool, processes: dict[str, int]
+) -> dict[str, float]:
+    """The median's wall clock and what else the machine did; `others` asks for the other channels as well."""
+    usages = []
+    for _ in range(rounds):
+        reading = _processes.read(processes)
+        async with transaction(sessions) as session:
+            await dry_run(session, parse_audience(audience), Channel.EMAIL, OFFERS, other_channels=others)
+        usages.append(_processes.usage(reading, _processes.read(processes)))
+    return {
+        "seconds": round(statistics.median(usage.seconds for usage in usages), 3),
+        "foreign_cores": round(statistics.median(usage.foreign_cores for usage in usages), 2),
+    }
 
 
 async def plan_of(sessions: Sessions, audience: dict[str, Any]) -> list[str]:
@@ -102,7 +120,7 @@ async def plan_of(sessions: Sessions, audience: dict[str, Any]) -> list[str]:
 
 async def run(rows: int, rounds: int, server: str | None) -> dict[str, Any]:
     recipients = rows * 10 // 9
-    async with database(server) as url:
+    async with database(server) as (url, processes):
         engine = create_engine(SecretStr(url))
         await migrate(engine)
         sessions = create_sessions(engine)
@@ -114,20 +132,22 @@ async def run(rows: int, rounds: int, server: str | None) -> dict[str, Any]:
             await execute(session, "ANALYZE recipients, preferences, suppressions")
         snapshots = []
         for _ in range(rounds):
-            snapshots.append(await snapshot(sessions))
+            snapshots.append(await snapshot(sessions, processes))
             print(snapshots[-1], file=sys.stderr)
-        dry = {}
-        for name, audience in AUDIENCES.items():
-            for others in (False, True):
-                found = [await seconds_of(sessions, audience, others=others) for _ in range(rounds)]
-                dry[f"{name}{', all channels' if others else ''}"] = statistics.median(found)
+        dry = {
+            name: await dry_runs(sessions, audience, rounds, others=others, processes=processes)
+            for others in (False, True)
+            for name, audience in (
+                (f"{name}{', all channels' if others else ''}", AUDIENCES[name]) for name in AUDIENCES
+            )
+        }
         plan = await plan_of(sessions, AUDIENCES["few"])
         await engine.dispose()
     return {
         "recipients": recipients,
         "snapshot": snapshots,
         "rows_per_second": statistics.median(found["rows_per_second"] for found in snapshots),
-        "dry_run_seconds": dry,
+        "dry_run": dry,
         "plan_of_few": plan,
     }
 

@@ -78,10 +78,14 @@ def checked_id(value: Any, where: str) -> str:
 
 
 def _saved_id(value: Any) -> UUID:
+    """In the one spelling that we give, so that campaigns can be found by it."""
     try:
-        return UUID(value)
+        found = UUID(value)
     except (ValueError, TypeError, AttributeError):
-        raise ValueError("list must be the id of a saved audience (GET /v1/audiences)") from None
+        found = None
+    if found is None or str(found) != value:
+        raise ValueError("list must be the id of a saved audience, as GET /v1/audiences gives it")
+    return found
 
 
 def _ids(value: Any) -> tuple[str, ...]:

@@ -1,6 +1,7 @@
 """Saved audiences: make them, delete them, and what an audience is as SQL."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -11,6 +12,7 @@ from notifications.audiences.audience import Audience, Everybody, Filtered, Name
 from notifications.audiences.compile import compile_condition
 from notifications.audiences.conditions import parse_condition
 from notifications.audiences.lists import UploadedIds
+from notifications.database import execute
 from notifications.queries import audiences as queries
 from notifications.queries import targets
 from notifications.tables import SavedAudience
@@ -82,3 +84,17 @@ async def source_of(session: AsyncSession, audience: Audience, now: datetime) ->
             if saved.filter is None:
                 return targets.members(audience_id)
             return await source_of(session, Filtered(parse_condition(saved.filter)), now)
+
+
+@dataclass(frozen=True, slots=True)
+class Size:
+    """Distinct recipients that an audience names, and how many of them are `known`."""
+
+    named: int
+    known: int
+
+
+async def size_of(session: AsyncSession, source: targets.Source) -> Size:
+    await execute(session, targets.READ_WHOLE_TABLES)
+    found = (await execute(session, targets.count(source), source.parameters)).one()
+    return Size(found.named, found.known)

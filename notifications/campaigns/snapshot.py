@@ -4,7 +4,8 @@ A block is one transaction with the cursor that says how far it came. Killed at 
 at once take turns by the campaign's lock.
 """
 
-from collections.abc import Mapping
+import asyncio
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
@@ -23,7 +24,7 @@ from notifications.queries import snapshot as queries
 from notifications.queries.targets import Source, unhashed
 from notifications.statuses import CampaignState, Channel
 
-BLOCK = 10_000  # recipients that one transaction looks at
+BLOCK = 5_000  # recipients that one transaction looks at; so long a command waits for the campaign's lock
 RANGE_SIZE = 2_048  # messages that one activity sends; their epoch is a row
 
 
@@ -106,7 +107,11 @@ class Snapshot:
         rows = (await execute(session, unhashed(source, channel), source.parameters)).all()
         if not rows:
             return
-        found = [
+        found = await asyncio.to_thread(self._hashed, rows, channel)  # thousands of phone numbers take half a second
+        await execute(session, queries.KEEP_REFS[channel], {"found": orjson.dumps(found).decode()})
+
+    def _hashed(self, rows: Sequence[Row[Any]], channel: Channel) -> list[dict[str, str]]:
+        return [
             {
                 "recipient_id": row.recipient_id,
                 "device_id": row.device_id,
@@ -115,7 +120,6 @@ class Snapshot:
             }
             for row in rows
         ]
-        await execute(session, queries.KEEP_REFS[channel], {"found": orjson.dumps(found).decode()})
 
     async def _analyze(self) -> None:
         """Statistics know the campaign from its first block on, and as a whole (performance, not correctness)."""

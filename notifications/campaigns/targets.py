@@ -8,7 +8,7 @@ from typing import Any
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from notifications.audiences.audience import Audience
-from notifications.audiences.store import source_of
+from notifications.audiences.store import size_of, source_of
 from notifications.catalogue.definition import Category, ConsentDefault
 from notifications.database import execute
 from notifications.masking import mask
@@ -77,21 +77,17 @@ async def dry_run(
     """
     source = await source_of(session, audience, now or datetime.now(UTC))
     await execute(session, queries.READ_WHOLE_TABLES)
+    size = await size_of(session, source) if channel is Channel.PUSH else None
     reach = await _reach(session, source, channel, category)
     others = [other for other in Channel if other_channels and other is not channel]
     return DryRun(
-        recipients=await count_recipients(session, source) if channel is Channel.PUSH else reach.targeted,
+        recipients=reach.targeted if size is None else size.named,
         channel=channel,
         reach=reach,
         other_channels={other: await _reach(session, source, other, category) for other in others},
         sample=await _sample(session, source, channel, category),
         seconds=reach.to_send / per_second if per_second else None,
     )
-
-
-async def count_recipients(session: AsyncSession, source: queries.Source) -> int:
-    """How many the audience names, unknown ones included."""
-    return int((await execute(session, queries.count(source), source.parameters)).scalar_one())
 
 
 async def _reach(session: AsyncSession, source: queries.Source, channel: Channel, category: Category) -> Reach:

@@ -158,8 +158,8 @@ WHERE {source.where} AND {address} IS NOT NULL AND {ref} IS NULL
 
 
 def count(source: Source) -> str:
-    rows = source.rows if source.ids is None else source.ids[0]
-    return f"SELECT count(*) FROM {rows.format(by_key='')} WHERE {source.where}"
+    """How many recipients the audience names, and how many of them are known."""
+    return f"SELECT count(*) AS named, count(r.id) AS known FROM {source.rows.format(by_key='')} WHERE {source.where}"
 
 
 def reach(source: Source, channel: Channel) -> str:

@@ -15,6 +15,18 @@ import pytest
 
 from bridge.outcomes import encode
 from devstack.demo.scenes import scenes, stuck_scene
+from notifications.audiences.audience import MAX_RECIPIENTS, parse_audience
+from notifications.audiences.conditions import (
+    MAX_CONDITIONS,
+    MAX_DEPTH,
+    MAX_PATH,
+    MAX_TEXT,
+    MAX_VALUES,
+    TEXT_FIELDS,
+    TIME_FIELDS,
+    Op,
+    parse_condition,
+)
 from notifications.catalogue.definition import DELIVERY_DEFAULTS, Definition
 from notifications.catalogue.publish import load_folder
 from notifications.durations import format_duration
@@ -72,6 +84,20 @@ def test_every_event_is_valid_for_the_example_catalogue(event: dict[str, Any]) -
     assert isinstance(intent, NewNotification | CancelCommand)
     if isinstance(intent, NewNotification):
         assert intent.recipient_id or intent.guest
+
+
+def test_every_condition_and_audience_is_valid() -> None:
+    documents = [document for fence, document in _json_examples() if fence.document.name == "audiences.md"]
+    for document in documents:
+        if "audience" in document:
+            parse_audience(document["audience"])
+        else:
+            parse_condition(document.get("filter", document))
+    assert len(documents) >= 3
+    text = (ROOT / "docs/how-to/audiences.md").read_text(encoding="utf-8")
+    assert not [word for word in (*Op, *TEXT_FIELDS, *TIME_FIELDS) if f"`{word}`" not in text]
+    for limit in (MAX_CONDITIONS, MAX_DEPTH, MAX_PATH, f"{MAX_VALUES:,}", f"{MAX_TEXT:,}", f"{MAX_RECIPIENTS:,}"):
+        assert f" {limit} " in text
 
 
 def test_there_are_events_in_each_place_that_a_newcomer_looks_at() -> None:

@@ -180,6 +180,7 @@ def test_an_audience_is_one_of_four_things() -> None:
         ({"all": False}, "all must be true"),
         ({"list": "spring"}, "id of a saved audience"),
         ({"list": 7}, "id of a saved audience"),
+        ({"list": "7B0C1F5E-3C0E-4F0B-9A64-2D1F6A8E5C31"}, "as GET /v1/audiences gives it"),
         ({"recipients": []}, "1 to 1000 ids"),
         ({"recipients": ["x"] * 1_001}, "1 to 1000 ids"),
         ({"recipients": ["x", ""]}, r"recipients\[1\] must be a recipient's id"),
