@@ -35,6 +35,7 @@ from api.routes import (
     recipients,
     rejected_events,
     suppressions,
+    templates,
     unsubscribe,
     webhooks,
 )
@@ -50,6 +51,7 @@ _ROUTES = (
     imports,
     audiences,
     suppressions,
+    templates,
     rejected_events,
     providers,
 )

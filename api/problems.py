@@ -86,6 +86,18 @@ NO_WORKER = ProblemType(
     "No worker answered in time",
     "Start one (`python -m tidings worker --roles orchestrator`), and look at the notification before repeating it.",
 )
+ADDRESS_NOT_ALLOWED = ProblemType(
+    "address-not-allowed",
+    403,
+    "Test messages go to allowed addresses only",
+    "Name the address in TIDINGS_DEV_ALLOW_RECIPIENTS of the API.",
+)
+NOT_ACCEPTED = ProblemType(
+    "not-accepted",
+    502,
+    "The provider did not accept the message",
+    "Mend what `detail` names; `doctor` checks accounts.",
+)
 PROBLEMS = (
     BAD_REQUEST,
     UNAUTHORIZED,
@@ -107,6 +119,8 @@ PROBLEMS = (
     INTERNAL,
     UNAVAILABLE,
     NO_WORKER,
+    ADDRESS_NOT_ALLOWED,
+    NOT_ACCEPTED,
 )
 _BY_STATUS = {problem.status: problem for problem in (BAD_REQUEST, NOT_FOUND, METHOD_NOT_ALLOWED, UNAVAILABLE)}
 

@@ -7,8 +7,6 @@ It stands outside the ledger: nothing is recorded, retried or published, and no 
 
 import asyncio
 import json
-import time
-import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any
@@ -20,16 +18,15 @@ from notifications.addresses import normalise_email, normalise_phone, require_ha
 from notifications.catalogue.definition import Definition
 from notifications.catalogue.store import Catalogue, CatalogueStore
 from notifications.masking import mask
-from notifications.providers.base import Content, DeliveryError, OutgoingMessage, Provider
-from notifications.providers.registry import build_providers
+from notifications.providers.base import Content, DeliveryError
 from notifications.rendering.render import RenderContext, Renderer
 from notifications.settings import Settings, load_settings
 from notifications.statuses import Channel, NotificationType
+from notifications.trials import send_trial
 from notifications.unsubscribe import MessageLinks, Subject, UnsubscribeLinks, with_headers
 from tidings.answers import console
 from tidings.surroundings import CommandError, failing_in_one_line, open_sessions
 
-_CALL_SECONDS = 30.0
 _RECIPIENT = {"id": "test-recipient", "name": "Test Recipient"}
 
 
@@ -80,12 +77,20 @@ async def _run(settings: Settings, name: str, channel: Channel, to: str, locale:
         catalogue = await CatalogueStore(sessions).current()
     found = _definition(catalogue, name, channel)
     content = _rendered(settings, found, channel, catalogue.example(name) or {}, locale)
-    provider, *spare = build_providers(settings, [channel])[channel]
     try:
-        return await _send(settings, found, provider, content, to)
-    finally:
-        for opened in (provider, *spare):
-            await opened.close()
+        trial = await send_trial(settings, channel, content, to)
+    except DeliveryError as error:
+        provider = settings.providers_of(channel)[0]
+        raise CommandError(f"{provider} did not accept it: {error}") from error
+    return Tested(
+        definition=found.name,
+        channel=channel.value,
+        provider=trial.provider,
+        to=mask(channel, to),
+        provider_message_id=trial.provider_message_id,
+        seconds=trial.seconds,
+        sandbox=settings.dev_sandbox_url,
+    )
 
 
 def _definition(catalogue: Catalogue, name: str, channel: Channel) -> Definition:
@@ -120,23 +125,3 @@ def _rendered(
     context = RenderContext(data=data, recipient=recipient, event=event, locale=locale, links=variables)
     content = Renderer().render(found, channel, context)
     return with_headers(content, links) if links is not None else content
-
-
-async def _send(settings: Settings, found: Definition, provider: Provider, content: Content, to: str) -> Tested:
-    message = OutgoingMessage(
-        origin_id=uuid.uuid4(), seq=1, attempt=1, channel=provider.channel, address=to, content=content
-    )
-    began = time.monotonic()
-    try:
-        receipt = await provider.send(message, idempotency_key=uuid.uuid4(), deadline=began + _CALL_SECONDS)
-    except DeliveryError as error:
-        raise CommandError(f"{provider.name} did not accept it: {error}") from error
-    return Tested(
-        definition=found.name,
-        channel=provider.channel.value,
-        provider=provider.name,
-        to=mask(provider.channel, to),
-        provider_message_id=receipt.provider_message_id,
-        seconds=round(time.monotonic() - began, 3),
-        sandbox=settings.dev_sandbox_url,
-    )

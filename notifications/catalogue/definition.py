@@ -86,6 +86,8 @@ class EmailTemplate(_Model):
 
 
 class PushTemplate(_Model):
+    """`link` opens on a tap, `data` is for the app."""
+
     title: str
     body: str
     link: str | None = None
@@ -93,10 +95,14 @@ class PushTemplate(_Model):
 
 
 class SmsTemplate(_Model):
+    """One text."""
+
     body: str
 
 
 class WhatsAppTemplate(_Model):
+    """The text that was approved lives at the vendor; `parameters` fill its gaps in order."""
+
     vendor_templates: Mapping[str, Mapping[str, str]]
     parameters: tuple[str, ...] = ()
 

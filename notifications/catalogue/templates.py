@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict, Field
+import orjson
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 from sqlmodel.ext.asyncio.session import AsyncSession
 from typing_extensions import override
 
@@ -41,6 +42,15 @@ class TemplateBody(BaseModel):
     templates: Templates
     layouts: Mapping[str, str] = Field(default_factory=dict)
     example: Mapping[str, Any] = Field(default_factory=dict)
+
+    @model_validator(mode="after")
+    def _can_be_kept(self) -> "TemplateBody":
+        try:
+            orjson.dumps(self.model_dump())
+        except (TypeError, ValueError):
+            message = "holds what cannot be kept: half a surrogate pair, or a number beyond 64 bits"
+            raise ValueError(message) from None
+        return self
 
 
 @dataclass(frozen=True, slots=True)

@@ -38,6 +38,17 @@ SANDBOX_ACCESS_TOKEN = "sandbox-meta-token"  # noqa: S105 - see above
 _NOT_DIGITS = str.maketrans("", "", " -()./")
 
 
+def is_allowed(channel: Channel, address: str, allowed: Iterable[str]) -> bool:
+    """Whether the list names the address, in whatever spelling."""
+    return _normal(channel, address) in {_normal(channel, each) for each in allowed}
+
+
+def _normal(channel: Channel, address: str) -> str:
+    if channel is Channel.PUSH:
+        return address.strip()
+    return address.strip().casefold() if channel is Channel.EMAIL else address.translate(_NOT_DIGITS)
+
+
 class GuardedProvider:
     """A real provider for the allowed addresses, the sandbox's for all others; both under the real one's name."""
 
@@ -46,11 +57,10 @@ class GuardedProvider:
         self.channel = real.channel
         self._real = real
         self._sandbox = sandbox
-        self._allowed = frozenset(self._normal(address) for address in allowed)
+        self._allowed = tuple(allowed)
 
     async def send(self, message: OutgoingMessage, *, idempotency_key: UUID, deadline: float) -> Receipt:
-        is_allowed = self._normal(message.address) in self._allowed
-        provider = self._real if is_allowed else self._sandbox
+        provider = self._real if is_allowed(self.channel, message.address, self._allowed) else self._sandbox
         return await provider.send(message, idempotency_key=idempotency_key, deadline=deadline)
 
     async def check(self) -> None:
@@ -60,11 +70,6 @@ class GuardedProvider:
     async def close(self) -> None:
         await self._real.close()
         await self._sandbox.close()
-
-    def _normal(self, address: str) -> str:
-        if self.channel is Channel.PUSH:
-            return address.strip()
-        return address.strip().casefold() if self.channel is Channel.EMAIL else address.translate(_NOT_DIGITS)
 
 
 class SandboxFcm:

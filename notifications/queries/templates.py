@@ -32,7 +32,10 @@ WHERE kind = 'template' AND name = :name AND version = :version
 _PUT_DRAFT = """
 INSERT INTO template_drafts (name, content) VALUES (:name, CAST(:content AS jsonb))
 ON CONFLICT (name) DO UPDATE SET content = excluded.content, updated_at = now()
-RETURNING xmax = 0
+"""
+_ADD_DRAFT = """
+INSERT INTO template_drafts (name, content) VALUES (:name, CAST(:content AS jsonb))
+ON CONFLICT (name) DO NOTHING RETURNING name
 """
 _TAKE_DRAFT = "DELETE FROM template_drafts WHERE name = :name RETURNING content"
 
@@ -75,10 +78,16 @@ async def read_version(session: AsyncSession, name: str, version: int) -> Mappin
     return dict(row) if row is not None else None
 
 
-async def put_draft(session: AsyncSession, name: str, content: Mapping[str, Any]) -> bool:
-    """Returns whether there was no draft of this name."""
+async def add_draft(session: AsyncSession, name: str, content: Mapping[str, Any]) -> bool:
+    """Returns False, and changes nothing, where there is a draft of this name."""
     values = {"name": name, "content": orjson.dumps(content).decode()}
-    return bool((await (await session.connection()).execute(text(_PUT_DRAFT), values)).scalar_one())
+    return (await (await session.connection()).execute(text(_ADD_DRAFT), values)).first() is not None
+
+
+async def put_draft(session: AsyncSession, name: str, content: Mapping[str, Any]) -> None:
+    """Write the draft, over the one there is."""
+    values = {"name": name, "content": orjson.dumps(content).decode()}
+    await (await session.connection()).execute(text(_PUT_DRAFT), values)
 
 
 async def take_draft(session: AsyncSession, name: str) -> dict[str, Any] | None:
