@@ -25,7 +25,6 @@ def upgrade() -> None:
         "audience_members",
         sa.Column("audience_id", sa.Uuid(), nullable=False),
         sa.Column("recipient_id", sa.String(length=255), nullable=False),
-        sa.ForeignKeyConstraint(["audience_id"], ["audiences.id"], ondelete="CASCADE"),
         sa.PrimaryKeyConstraint("audience_id", "recipient_id"),
     )
     op.create_index(

@@ -24,9 +24,12 @@ class SavedAudience(SQLModel, table=True):
 
 
 class AudienceMember(SQLModel, table=True):
-    """A recipient of a list. It may be unknown; a campaign then records that."""
+    """A recipient of a list. It may be unknown; a campaign then records that.
+
+    No foreign key: to look up each of a million takes longer than to insert it. Lists come and go as a whole.
+    """
 
     __tablename__ = "audience_members"
 
-    audience_id: UUID = Field(primary_key=True, foreign_key="audiences.id", ondelete="CASCADE")
+    audience_id: UUID = Field(primary_key=True)
     recipient_id: str = Field(primary_key=True, max_length=255)

@@ -1,10 +1,12 @@
 from typing import Any
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import pytest
 from httpx import AsyncClient
+from sqlmodel import col, func, select
 
 from notifications.database import Sessions
+from notifications.tables import AudienceMember
 from tests.api.support import unique
 from tests.support.audiences import insert_recipients
 from tests.support.campaigns import category_of, insert_campaign
@@ -31,6 +33,12 @@ async def saved(client: AsyncClient, **changes: Any) -> dict[str, Any]:
     return found
 
 
+async def members(sessions: Sessions, audience_id: str) -> int:
+    async with sessions() as session:
+        statement = select(func.count()).where(col(AudienceMember.audience_id) == UUID(audience_id))
+        return (await session.exec(statement)).one()
+
+
 async def test_a_filter_is_saved_counted_and_deleted(client: AsyncClient, people: list[str]) -> None:
     audience = await saved(client, filter=crowd_of(people))
     assert (audience["kind"], audience["filter"], audience["size"]) == ("filter", crowd_of(people), None)
@@ -53,7 +61,12 @@ async def test_a_filter_is_saved_counted_and_deleted(client: AsyncClient, people
     ],
 )
 async def test_a_list_is_uploaded(
-    client: AsyncClient, people: list[str], content: str, kind: str, parameters: dict[str, str]
+    client: AsyncClient,
+    sessions: Sessions,
+    people: list[str],
+    content: str,
+    kind: str,
+    parameters: dict[str, str],
 ) -> None:
     answer = await client.post(
         "/v1/audiences/lists",
@@ -66,7 +79,9 @@ async def test_a_list_is_uploaded(
     assert (audience["name"], audience["kind"], audience["size"], audience["filter"]) == ("Fair", "list", 3, None)
     count = await client.get(f"/v1/audiences/{audience['id']}/count")
     assert count.json() == {"recipients": 3, "unknown": 1}
+    assert await members(sessions, audience["id"]) == 3
     assert (await client.delete(f"/v1/audiences/{audience['id']}")).status_code == 204
+    assert await members(sessions, audience["id"]) == 0
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,8 @@ import pytest
 from pydantic import SecretStr
 
 from notifications.audiences.audience import parse_audience
-from notifications.audiences.store import source_of
+from notifications.audiences.lists import UploadedIds
+from notifications.audiences.store import save_list, source_of
 from notifications.campaigns.snapshot import Snapshot
 from notifications.campaigns.targets import consent_parameters
 from notifications.catalogue.definition import ConsentDefault
@@ -63,12 +64,23 @@ async def _read_so_far(sessions: Sessions) -> tuple[int, int]:
     return row.by_scan, row.by_index
 
 
-@pytest.mark.parametrize("channel", ["email", "push"])
-async def test_a_snapshot_finds_everything_by_key(crowded: Sessions, channel: str) -> None:
+async def _audience(sessions: Sessions, kind: str) -> dict[str, Any]:
+    if kind == "list":
+        with UploadedIds() as ids:
+            ids.feed("".join(f"cus_{number}\n" for number in range(1, PEOPLE + 1)).encode(), end=True)
+            async with transaction(sessions) as session:
+                return {"list": str((await save_list(session, "everybody", ids)).id)}
+    return {"all": True} if kind == "all" else {"filter": {"field": "locale", "op": "eq", "value": "de"}}
+
+
+@pytest.mark.parametrize(
+    ("kind", "channel"), [("all", "email"), ("all", "push"), ("filter", "email"), ("list", "email")]
+)
+async def test_a_snapshot_finds_everything_by_key(crowded: Sessions, kind: str, channel: str) -> None:
     category = category_of("opted_in")
     async with transaction(crowded) as session:
         await execute(session, "UPDATE preferences SET category = :name", {"name": category.name})
-    campaign = await insert_campaign(crowded, category, {"all": True}, channel=channel)
+    campaign = await insert_campaign(crowded, category, await _audience(crowded, kind), channel=channel)
     scanned, fetched = await _read_so_far(crowded)
     blocks = await prepare(Snapshot(crowded, HASH_KEY, block=1_000), campaign)
     scanned_after, fetched_after = await _read_so_far(crowded)
