@@ -17,6 +17,7 @@ from api.forms import FormError, read_form
 from api.metrics import UNSUBSCRIBES
 from api.pages import page
 from api.problems import ENCODED_BODY, INVALID, REQUEST_TIMEOUT, TOO_LARGE, problem_responses
+from notifications.catalogue.definition import ConsentDefault
 from notifications.database import transaction
 from notifications.queries.unsubscribe import choose
 from notifications.unsubscribe import ForgedTokenError, Subject
@@ -28,6 +29,7 @@ _NOT_OURS = (
     "If that does not help, answer the message and ask to be taken off the list.",
 )
 _NOT_ASKED = ("Nothing was changed. Open the link of the message again, and press the button on its page.",)
+_PART_OF_SERVICE = ("Messages of this kind are now part of the service that you use, and cannot be stopped by a link.",)
 _LATER = ("Please try again in a minute. It does no harm to ask twice.",)
 _HTML: dict[str, Any] = {"content": {"text/html": {"example": "<!doctype html>..."}}}
 _ANSWERS: dict[int | str, dict[str, Any]] = {
@@ -138,6 +140,8 @@ async def post_preferences(context: Context, request: Request, token: Token) -> 
 
 async def _about(context: ApiContext, subject: Subject, name: str) -> HTMLResponse:
     category = (await context.catalogue.current()).categories.get(subject.category)
+    if category is not None and category.default is ConsentDefault.REQUIRED:
+        return page("message", heading="Part of the service", lines=_PART_OF_SERVICE)
     return page(
         name,
         channel=preference_page.CHANNELS[subject.channel],

@@ -214,6 +214,13 @@ async def test_a_category_that_is_gone_can_still_be_stopped(
     assert await kept(sessions, gone) == {("a <gone> one", "sms"): (False, "unsubscribe")}
 
 
+async def test_nobody_is_told_that_a_required_category_was_stopped(person: AsyncClient, context: ApiContext) -> None:
+    link = context.unsubscribe.make(Subject(unique("cus"), "payments", Channel.EMAIL)).unsubscribe
+    for answer in (await person.get(link), await person.post(link, data=ONE_CLICK)):
+        assert (answer.status_code, "Part of the service" in answer.text) == (200, True)
+        assert "unsubscribed" not in answer.text
+
+
 @pytest.mark.parametrize("method", ["GET", "POST"])
 @pytest.mark.parametrize("page", ["", "/preferences"])
 async def test_without_postgres_a_page_asks_for_patience(
