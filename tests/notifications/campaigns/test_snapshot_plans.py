@@ -89,6 +89,15 @@ async def test_a_snapshot_finds_everything_by_key(crowded: Sessions, kind: str, 
     assert fetched_after - fetched < 8 * PEOPLE
 
 
+async def test_what_was_just_written_is_analysed(crowded: Sessions) -> None:
+    """Counts over a campaign and dry runs of a list are planned by statistics; nobody else makes any here."""
+    campaign = await insert_campaign(crowded, category_of(), await _audience(crowded, "list"))
+    await Snapshot(crowded, HASH_KEY, block=1_000).prepare_block(campaign)
+    statement = "SELECT relname FROM pg_class WHERE relname IN ('audience_members', 'messages') AND reltuples > 0"
+    async with crowded() as session:
+        assert set((await execute(session, statement)).scalars()) == {"audience_members", "messages"}
+
+
 async def explained(sessions: Sessions, condition: dict[str, Any], *, free: bool = True) -> str:
     """`free`: Postgres chooses between the index and the whole table."""
     async with transaction(sessions) as session:
