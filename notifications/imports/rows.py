@@ -76,6 +76,8 @@ def _document(content: str) -> dict[str, Any]:
 
 def csv_cells(content: str, delimiter: str) -> list[str]:
     """The cells of one row, which may have line ends within quotes."""
+    if '"' not in content:
+        return content.rstrip("\r\n").split(delimiter)
     return next(
         csv.reader(
             (part + "\n" for part in content.split("\n")), delimiter=delimiter, strict=True, skipinitialspace=True
@@ -131,25 +133,25 @@ class RowReader:
         self, columns: Sequence[Column], content: str, problems: list[Problem]
     ) -> tuple[dict[str, Any], list[Choice]]:
         """An empty cell says nothing."""
-        found: dict[Column, Any] = {}
+        found: list[tuple[Column, Any]] = []
         for column, cell in zip(columns, csv_cells(content, self._delimiter), strict=True):
             text = cell_text(cell)
             if text and column.kind is not Kind.NONE:
                 try:
-                    found[column] = column.read(text)
+                    found.append((column, column.read(text)))
                 except ValueError as error:
                     problems.append((column.title, str(error)))
-        document = {column.name: value for column, value in found.items() if column.kind is Kind.PROFILE}
-        attributes = {column.name: value for column, value in found.items() if column.kind is Kind.ATTRIBUTE}
+        document = {column.name: value for column, value in found if column.kind is Kind.PROFILE}
+        attributes = {column.name: value for column, value in found if column.kind is Kind.ATTRIBUTE}
         if attributes:
             document["attributes"] = attributes
         return document, self._csv_choices(found, problems)
 
-    def _csv_choices(self, found: Mapping[Column, Any], problems: list[Problem]) -> list[Choice]:
-        said = {column.kind: value for column, value in found.items()}
-        made = Made(said.get(Kind.CONSENT_SOURCE, SOURCE), said.get(Kind.CONSENT_TIME))
+    def _csv_choices(self, found: Sequence[tuple[Column, Any]], problems: list[Problem]) -> list[Choice]:
+        source = next((value for column, value in found if column.kind is Kind.CONSENT_SOURCE), SOURCE)
+        made = Made(source, next((value for column, value in found if column.kind is Kind.CONSENT_TIME), None))
         choices = []
-        for column, opted_in in found.items():
+        for column, opted_in in found:
             if column.channel is None:
                 continue
             try:

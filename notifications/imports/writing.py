@@ -1,6 +1,5 @@
 """Rows into recipients, devices and preferences: one statement for each, whatever their number."""
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -9,7 +8,6 @@ from sqlalchemy.exc import DBAPIError
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from notifications.addresses import normalised_ref
-from notifications.imports.columns import PROFILE_COLUMNS
 from notifications.imports.rows import Row
 from notifications.queries import imports as queries
 from notifications.queries.intake_rows import blame
@@ -81,16 +79,22 @@ class RowWriter:
         return outcome
 
     def _values(self, row: Row) -> dict[str, Any]:
-        email, phone = row.texts.get("email"), row.texts.get("phone")
-        return {
-            "id": row.id,
-            **{name: row.texts.get(name) for name in PROFILE_COLUMNS},
-            "email_ref": normalised_ref(self._hash_key, Channel.EMAIL, email) if email is not None else None,
-            "phone_ref": normalised_ref(self._hash_key, Channel.SMS, phone) if phone is not None else None,
-            "attributes": json.dumps(row.attributes) if row.attributes else "{}",
-            "emptied": _array(row.emptied),
-            "removed": _array(row.removed),
-        }
+        values: dict[str, Any] = {"id": row.id, **row.texts}
+        if "email" in values:
+            values["email_ref"] = self._ref(Channel.EMAIL, values["email"])
+        if "phone" in values:
+            values["phone_ref"] = self._ref(Channel.SMS, values["phone"])
+        if row.attributes:
+            values["attributes"] = row.attributes
+        if row.emptied:
+            values["emptied"] = row.emptied
+        if row.removed:
+            values["removed"] = row.removed
+        return values
+
+    def _ref(self, channel: Channel, address: str) -> str:
+        """As PostgreSQL reads bytes."""
+        return f"\\x{normalised_ref(self._hash_key, channel, address).hex()}"
 
     def _devices(self, rows: Sequence[Row]) -> list[dict[str, Any]]:
         """A token that stands in the file twice belongs to the last one: a phone has one user."""
@@ -100,7 +104,7 @@ class RowWriter:
                 "recipient_id": recipient_id,
                 "id": device.id,
                 "token": device.token,
-                "token_ref": normalised_ref(self._hash_key, Channel.PUSH, device.token),
+                "token_ref": self._ref(Channel.PUSH, device.token),
                 "platform": device.platform,
             }
             for recipient_id, device in sorted(by_token.values(), key=lambda item: (item[0], item[1].id))
@@ -115,14 +119,8 @@ def _choices(rows: Sequence[Row]) -> list[dict[str, Any]]:
             "channel": choice.channel.value,
             "opted_in": choice.opted_in,
             "source": choice.source,
-            "time": choice.time,
+            "time": choice.time.isoformat(),
         }
         for row in rows
         for choice in sorted(row.choices, key=lambda choice: (choice.category, choice.channel))
     ]
-
-
-def _array(names: Sequence[str]) -> str:
-    """PostgreSQL's own way to write an array of texts: one parameter cannot hold lists of different lengths."""
-    quoted = ('"' + name.replace("\\", "\\\\").replace('"', '\\"') + '"' for name in names)
-    return "{" + ",".join(quoted) + "}"
