@@ -13,10 +13,12 @@ from temporalio.common import (
 )
 
 from activities.temporal import (
+    CAMPAIGN_ID,
     DEFINITION,
     NOTIFICATION_TYPE,
     ORCHESTRATOR_BULK,
     RECIPIENT_REF,
+    campaign_workflow_id,
     import_workflow_id,
     notification_workflow_id,
     orchestrator_queue,
@@ -29,6 +31,7 @@ from notifications.statuses import NotificationType
 NOTIFICATION_WORKFLOW = "NotificationWorkflow"  # by name: workflows are above this package
 RESEND_WORKFLOW = "ResendWorkflow"
 IMPORT_WORKFLOW = "ImportWorkflow"
+CAMPAIGN_WORKFLOW = "CampaignWorkflow"
 _RPC_TIMEOUT = timedelta(seconds=10)
 _MAX_SUMMARY = 200  # characters; Temporal takes 400 bytes
 
@@ -109,6 +112,32 @@ async def start_import(
         static_summary="import of recipients",
         rpc_timeout=rpc_timeout,
     )
+
+
+async def start_campaign(
+    client: Client,
+    campaign_id: UUID,
+    round_number: int,
+    *,
+    name: str,
+    again: bool = False,
+    rpc_timeout: timedelta = _RPC_TIMEOUT,
+) -> str:
+    """Start the workflow of a round of a campaign; arguments and errors as above."""
+    reuse, conflict = _policies(again=again)
+    handle = await client.start_workflow(
+        CAMPAIGN_WORKFLOW,
+        {"campaign_id": str(campaign_id), "round": round_number},
+        id=campaign_workflow_id(campaign_id, round_number),
+        task_queue=ORCHESTRATOR_BULK,
+        id_reuse_policy=reuse,
+        id_conflict_policy=conflict,
+        priority=Priority(priority_key=priority_key(NotificationType.PROMOTIONAL)),
+        search_attributes=TypedSearchAttributes([SearchAttributePair(CAMPAIGN_ID, str(campaign_id))]),
+        static_summary=f"campaign {name[:_MAX_SUMMARY]}, round {round_number}",
+        rpc_timeout=rpc_timeout,
+    )
+    return handle.first_execution_run_id or ""
 
 
 def _policies(*, again: bool) -> tuple[WorkflowIDReusePolicy, WorkflowIDConflictPolicy]:

@@ -40,7 +40,12 @@ def orchestrator_queue(notification_type: NotificationType) -> str:
 
 def channel_queue(channel: Channel, notification_type: NotificationType) -> str:
     """Each channel is scaled, rate-limited and paused on its own; promotional sends never share a queue."""
-    return f"bulk-{channel}" if notification_type is NotificationType.PROMOTIONAL else f"channel-{channel}"
+    return bulk_queue(channel) if notification_type is NotificationType.PROMOTIONAL else f"channel-{channel}"
+
+
+def bulk_queue(channel: Channel) -> str:
+    """Where batches of campaigns are sent."""
+    return f"bulk-{channel}"
 
 
 def priority_key(notification_type: NotificationType) -> int:
@@ -57,6 +62,16 @@ def resend_workflow_id(notification_id: object, seq: int, round_number: int) -> 
 
 def import_workflow_id(import_id: object) -> str:
     return f"import-{import_id}"
+
+
+def campaign_workflow_id(campaign_id: object, round_number: int) -> str:
+    return f"campaign-{campaign_id}-{round_number}"
+
+
+def shard_workflow_id(campaign_id: object, round_number: int, first_seq: int) -> str:
+    """`first_seq` within its wave, which is the number above its lower 32 bits."""
+    wave, first = divmod(first_seq, 2**32)
+    return f"{campaign_workflow_id(campaign_id, round_number)}-shard-{wave}-{first}"
 
 
 _PYDANTIC = tuple(PydanticPayloadConverter().converters.values())

@@ -26,6 +26,7 @@ from api.problems import (
 from api.reference import render_reference
 from api.routes import (
     audiences,
+    campaigns,
     events,
     health,
     imports,
@@ -44,6 +45,7 @@ from notifications.settings import Settings
 OpenContext = Callable[[Settings], AbstractAsyncContextManager[ApiContext]]
 
 _ROUTES = (
+    campaigns,
     events,
     notifications,
     messages,

@@ -6,7 +6,7 @@ from enum import StrEnum
 from typing import Protocol
 from uuid import UUID
 
-from notifications.catalogue.definition import Category
+from notifications.catalogue.definition import Category, StandaloneTemplate
 from notifications.events import DefinitionIndex
 from notifications.statuses import Channel, NotificationType
 
@@ -16,6 +16,9 @@ class Published(DefinitionIndex, Protocol):
 
     @property
     def categories(self) -> Mapping[str, Category]: ...
+
+    @property
+    def templates(self) -> Mapping[str, StandaloneTemplate]: ...
 
 
 class CatalogueSource(Protocol):
@@ -129,6 +132,19 @@ class Workflows(Protocol):
             WorkflowsUnavailableError: it was not started.
 
         """
+        ...
+
+    async def start_campaign(self, campaign_id: UUID, round_number: int, name: str) -> None:
+        """Start its workflow; twice is the same as once.
+
+        Raises:
+            WorkflowsUnavailableError: it was not started.
+
+        """
+        ...
+
+    async def wake_campaign(self, campaign_id: UUID, round_number: int) -> None:
+        """Say "look again"; errors as of `wake`."""
         ...
 
     async def check(self) -> str:

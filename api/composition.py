@@ -13,6 +13,7 @@ from api.temporal_workflows import TemporalWorkflows
 from bridge.kafka_settings import kafka_config
 from bridge.producer import EventProducer
 from notifications.addresses import require_hash_key
+from notifications.campaigns.accounts import Accounts
 from notifications.catalogue.store import CatalogueStore
 from notifications.database import create_engine, create_sessions
 from notifications.events import Interpreter
@@ -63,5 +64,6 @@ async def open_context(settings: Settings) -> AsyncIterator[ApiContext]:
             links=Links.of(settings),
             hash_key=hash_key,
             unsubscribe=UnsubscribeLinks.of(settings, hash_key),
+            accounts=Accounts(sessions),
             receipt_sources=receipt_sources,
         )

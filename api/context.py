@@ -9,6 +9,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from api.collaborators import CatalogueSource, Publisher, Workflows
 from api.links import Links
+from notifications.campaigns.accounts import Accounts
 from notifications.database import Sessions, transaction
 from notifications.events import Interpreter
 from notifications.ledger import Ledger
@@ -33,6 +34,7 @@ class ApiContext:
     links: Links
     hash_key: bytes
     unsubscribe: UnsubscribeLinks
+    accounts: Accounts
     receipt_sources: Mapping[str, ReceiptSource] = field(default_factory=dict)
 
 

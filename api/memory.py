@@ -9,7 +9,7 @@ from typing_extensions import override
 
 from api.collaborators import CatalogueSource, CommandOutcome, MessageCommand, Published, Publisher, Workflows
 from bridge.topics import all_topics
-from notifications.catalogue.definition import Category, Definition
+from notifications.catalogue.definition import Category, Definition, StandaloneTemplate
 from notifications.statuses import NotificationType
 
 
@@ -18,6 +18,7 @@ class MemoryCatalogue(CatalogueSource, Published):
     """Definitions by event type."""
 
     definitions: Mapping[str, Definition]
+    templates: Mapping[str, StandaloneTemplate] = field(default_factory=dict)
 
     @override
     async def current(self) -> Published:
@@ -77,6 +78,8 @@ class MemoryWorkflows(Workflows):
     commands: list[tuple[UUID, MessageCommand]] = field(default_factory=list)
     resends: list[tuple[UUID, int, int]] = field(default_factory=list)
     imports: list[UUID] = field(default_factory=list)
+    campaigns: list[tuple[UUID, int]] = field(default_factory=list)
+    woken_campaigns: list[tuple[UUID, int]] = field(default_factory=list)
     failure: Exception | None = None
     outcome: CommandOutcome = field(default_factory=lambda: CommandOutcome(seq=1, status="pending", round=2))
 
@@ -106,6 +109,16 @@ class MemoryWorkflows(Workflows):
     async def start_import(self, import_id: UUID) -> None:
         self._fail()
         self.imports.append(import_id)
+
+    @override
+    async def start_campaign(self, campaign_id: UUID, round_number: int, name: str) -> None:
+        self._fail()
+        self.campaigns.append((campaign_id, round_number))
+
+    @override
+    async def wake_campaign(self, campaign_id: UUID, round_number: int) -> None:
+        self._fail()
+        self.woken_campaigns.append((campaign_id, round_number))
 
     @override
     async def check(self) -> str:

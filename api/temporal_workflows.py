@@ -11,8 +11,8 @@ from temporalio.exceptions import FailureError, WorkflowAlreadyStartedError
 from temporalio.service import RPCError, RPCStatusCode
 from typing_extensions import override
 
-from activities.starting import start_import, start_resend
-from activities.temporal import notification_workflow_id
+from activities.starting import start_campaign, start_import, start_resend
+from activities.temporal import campaign_workflow_id, notification_workflow_id
 from api.collaborators import (
     CommandName,
     CommandOutcome,
@@ -58,7 +58,14 @@ class TemporalWorkflows(Workflows):
 
     @override
     async def wake(self, notification_id: UUID, signal: str) -> None:
-        handle = self._client.get_workflow_handle(notification_workflow_id(notification_id))
+        await self._signal(notification_workflow_id(notification_id), signal)
+
+    @override
+    async def wake_campaign(self, campaign_id: UUID, round_number: int) -> None:
+        await self._signal(campaign_workflow_id(campaign_id, round_number), "look_again")
+
+    async def _signal(self, workflow_id: str, signal: str) -> None:
+        handle = self._client.get_workflow_handle(workflow_id)
         try:
             await handle.signal(signal, rpc_timeout=self._answer_within)
         except RPCError as error:
@@ -107,6 +114,17 @@ class TemporalWorkflows(Workflows):
     async def start_import(self, import_id: UUID) -> None:
         with _starting():
             await start_import(self._client, import_id, rpc_timeout=self._answer_within)
+
+    @override
+    async def start_campaign(self, campaign_id: UUID, round_number: int, name: str) -> None:
+        try:
+            await start_campaign(self._client, campaign_id, round_number, name=name, rpc_timeout=self._answer_within)
+        except WorkflowAlreadyStartedError:
+            return
+        except RPCError as error:
+            raise WorkflowsUnavailableError(error.status.name) from error
+        except RuntimeError as error:
+            raise WorkflowsUnavailableError("no connection") from error
 
     @override
     async def check(self) -> str:

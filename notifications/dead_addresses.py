@@ -1,12 +1,36 @@
 """Addresses that a provider called dead, or whose owner told it to stop: never used again, a device is disabled."""
 
+from dataclasses import dataclass
+from typing import Protocol
+
 from notifications.addresses import address_ref
 from notifications.consent import SCOPE_ALL
 from notifications.database import Sessions, transaction
-from notifications.ledger import Claim
 from notifications.providers.receipts import SuppressReason
 from notifications.queries.recipients import disable_device, suppress
 from notifications.statuses import Channel
+
+
+class Addressed(Protocol):
+    """Whose address it is: a claim, or what is left of one."""
+
+    @property
+    def channel(self) -> Channel: ...
+
+    @property
+    def address(self) -> str | None: ...
+
+    @property
+    def recipient_id(self) -> str | None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """An address and whose it is."""
+
+    channel: Channel
+    address: str | None
+    recipient_id: str | None
 
 
 class DeadAddresses:
@@ -14,7 +38,7 @@ class DeadAddresses:
         self._sessions = sessions
         self._hash_key = hash_key
 
-    async def condemn(self, claim: Claim, *, provider: str, opted_out: bool = False) -> None:
+    async def condemn(self, claim: Addressed, *, provider: str, opted_out: bool = False) -> None:
         """Stop using the claim's address on its channel; run twice, the second changes nothing."""
         if claim.address is None:
             return

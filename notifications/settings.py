@@ -157,6 +157,7 @@ class Settings(BaseSettings):
     max_untried: int = Field(2000, ge=1)  # not yet tried notifications per class before the bridge pauses
     worker_slots_urgent: int = Field(100, ge=1)
     worker_slots_bulk: int = Field(50, ge=1)
+    campaign_calls: int = Field(200, ge=1)  # of a process at once, per channel
     shutdown_grace_seconds: float = Field(25.0, gt=0)
 
     retention: RetentionSettings = RetentionSettings()

@@ -11,13 +11,22 @@ from temporalio.client import Client
 from temporalio.service import RetryConfig
 from temporalio.worker import UnsandboxedWorkflowRunner, Worker, WorkflowRunner
 
+from activities.batches import BatchActivities
+from activities.campaigns import CampaignActivities
 from activities.imports import ImportActivities
+from activities.lanes import Tools
 from activities.planning import PlanningActivities
 from activities.reconciliation import ReconciliationActivities
 from activities.retention import RetentionActivities
 from activities.sending import SendingActivities
+from activities.slots import Slots
 from notifications.addresses import require_hash_key
 from notifications.breaker import Breaker
+from notifications.campaigns.contents import CampaignContents
+from notifications.campaigns.progress import CampaignProgress
+from notifications.campaigns.ranges import RangeLedger
+from notifications.campaigns.snapshot import Snapshot
+from notifications.campaigns.watch import Watches
 from notifications.catalogue.store import CatalogueStore
 from notifications.contents import Contents
 from notifications.database import create_engine, create_sessions
@@ -31,6 +40,7 @@ from notifications.progress import Progress
 from notifications.providers.base import Provider
 from notifications.providers.registry import build_providers
 from notifications.queries.reconciliation import ReconciliationStore
+from notifications.rates import Rates
 from notifications.rendering.render import Renderer
 from notifications.rerouting import Rerouting
 from notifications.retention import Retention
@@ -38,12 +48,21 @@ from notifications.settings import Settings
 from notifications.statuses import Channel
 from notifications.unsubscribe import UnsubscribeLinks
 from worker.roles import Queue, Role, queues_of
+from workflows.campaign import CampaignWorkflow
 from workflows.imports import ImportWorkflow
 from workflows.notification import NotificationWorkflow
 from workflows.reconciliation import ReconciliationWorkflow
 from workflows.resend import ResendWorkflow
+from workflows.shard import ShardWorkflow
 
-WORKFLOWS = (ImportWorkflow, NotificationWorkflow, ReconciliationWorkflow, ResendWorkflow)
+WORKFLOWS = (
+    CampaignWorkflow,
+    ImportWorkflow,
+    NotificationWorkflow,
+    ReconciliationWorkflow,
+    ResendWorkflow,
+    ShardWorkflow,
+)
 # The sandbox costs as much CPU as the rest of a workflow task, a light one still half of that; the tests run with it
 # (ADR 26).
 UNSANDBOXED = UnsandboxedWorkflowRunner()
@@ -65,6 +84,8 @@ class Collaborators:
     reconciliation: ReconciliationActivities
     retention: RetentionActivities
     sending: SendingActivities
+    campaigns: CampaignActivities
+    batches: BatchActivities
 
 
 @asynccontextmanager
@@ -96,10 +117,14 @@ def assemble(
     hash_key = require_hash_key(settings.hash_key)
     sessions = create_sessions(engine)
     catalogue = CatalogueStore(sessions)
-    ledger = Ledger(sessions, process=uuid.uuid4().hex)
+    process = uuid.uuid4().hex
+    ledger = Ledger(sessions, process=process)
+    breaker = Breaker(sessions)
+    dead_addresses = DeadAddresses(sessions, hash_key=hash_key)
+    renderer = Renderer()
     progress = Progress(sessions)
     links = UnsubscribeLinks.of(settings, hash_key)
-    contents = Contents(sessions, catalogue=catalogue, renderer=Renderer(), links=links)
+    contents = Contents(sessions, catalogue=catalogue, renderer=renderer, links=links)
     return Collaborators(
         engine=engine,
         imports=ImportActivities(ImportBlocks(sessions, catalogue, hash_key=hash_key), client),
@@ -119,11 +144,33 @@ def assemble(
             ledger=ledger,
             contents=contents,
             providers=providers,
-            dead_addresses=DeadAddresses(sessions, hash_key=hash_key),
-            breaker=Breaker(sessions),
+            dead_addresses=dead_addresses,
+            breaker=breaker,
             client=client,
         ),
+        campaigns=CampaignActivities(CampaignProgress(sessions), Snapshot(sessions, hash_key=hash_key)),
+        batches=BatchActivities(
+            contents=CampaignContents(sessions, catalogue=catalogue, renderer=renderer, links=links),
+            providers=providers,
+            watches=Watches(sessions),
+            tools=Tools(
+                ranges=RangeLedger(sessions, process=process),
+                ledger=ledger,
+                rates=Rates(sessions),
+                breaker=breaker,
+                dead_addresses=dead_addresses,
+                slots={channel: Slots(_calls(channel, settings)) for channel in providers},
+                provider_rates={},
+            ),
+        ),
     )
+
+
+def _calls(channel: Channel, settings: Settings) -> int:
+    """For campaigns at once: half of the connections, where they are counted."""
+    if channel is Channel.EMAIL and "smtp" in settings.email_providers:
+        return min(settings.campaign_calls, max(1, settings.smtp.max_connections // 2))
+    return settings.campaign_calls
 
 
 def build_workers(
@@ -157,7 +204,7 @@ def _sender(queue: Queue, settings: Settings, client: Client, built: Collaborato
     return Worker(
         client,
         task_queue=queue.name,
-        activities=[built.sending.send],
+        activities=[built.sending.send, built.batches.send_batch] if queue.bulk else [built.sending.send],
         max_concurrent_activities=_slots(queue, settings),
         graceful_shutdown_timeout=timedelta(seconds=settings.shutdown_grace_seconds),
     )
@@ -191,6 +238,11 @@ def _orchestrator(
             built.imports.import_rows,
             built.imports.reconcile_imports,
             built.retention.remove_old,
+            built.campaigns.look_at_campaign,
+            built.campaigns.report_campaign,
+            built.campaigns.prepare_campaign,
+            built.campaigns.next_shards,
+            built.campaigns.look_at_shard,
         ],
         workflow_runner=workflow_runner,
         max_concurrent_workflow_tasks=MAX_BULK_WORKFLOW_TASKS if queue.bulk else MAX_WORKFLOW_TASKS,

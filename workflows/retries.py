@@ -43,3 +43,9 @@ OWN_SERVERS_RETRY = RetryPolicy(
 REPLAN_AFTER = timedelta(minutes=5)  # a longer wait plans again when it ends
 # For what should have ended: Postgres' clock decides, and may be behind; a call may still be under way.
 LOOK_AGAIN = timedelta(seconds=5)
+
+# A batch of a campaign ends by itself after ten minutes; its heartbeat tells a dead worker within seconds.
+BATCH_START_TO_CLOSE = timedelta(minutes=15)
+BATCH_HEARTBEAT = timedelta(seconds=10)
+PREPARE_START_TO_CLOSE = timedelta(hours=6)
+PREPARE_HEARTBEAT = timedelta(seconds=60)  # a block of the snapshot takes a few seconds

@@ -1,10 +1,16 @@
 """The claim: one statement that locks rows, judges each, and says which may be sent, and by which provider."""
 
-OUTBOX = """
-INSERT INTO outbox (origin_id, origin_kind, seq, version, channel, provider, status, stuck, reason, attempt)
-SELECT origin_id, origin_kind, seq, version, channel, provider, status,
-       stuck_reason IS NOT NULL, coalesce(stuck_reason, reason), attempt
-"""
+
+def tell(rows: str) -> str:
+    """Insert the outcomes of rows (of a CTE, or of `messages`) into the outbox; of a campaign only where asked for."""
+    return f"""
+    INSERT INTO outbox (origin_id, origin_kind, seq, version, channel, provider, status, stuck, reason, attempt)
+    SELECT origin_id, origin_kind, seq, version, channel, provider, status,
+           stuck_reason IS NOT NULL, coalesce(stuck_reason, reason), attempt
+    FROM (SELECT * FROM {rows}) o
+    WHERE origin_kind = 'notification'
+       OR EXISTS (SELECT FROM campaigns c WHERE c.id = o.origin_id AND c.outcomes = 'all' OFFSET 0)"""
+
 
 # Of a message `o`: due, and nothing tried it or found that its provider takes none now (that is then its reason).
 UNTRIED = """(o.status = 'pending' AND o.attempt = 0 AND o.due_at IS NOT NULL AND o.reason IS NULL
@@ -192,7 +198,7 @@ WITH held AS (
     WHERE m.origin_id = j.origin_id AND m.seq = j.seq
       AND verdict NOT IN ('final', 'outdated', 'superseded', 'stuck')
     RETURNING m.origin_kind, m.version, {_FIELDS.format(m="m", j="j")}
-), told AS ({OUTBOX} FROM changed WHERE verdict NOT IN ('claimed', 'not_due', {_HOLDS})
+), told AS ({tell(f"changed WHERE verdict NOT IN ('claimed', 'not_due', {_HOLDS})")}
 ), tried AS ({_HELD}
 )
 SELECT {_FIELDS.format(m="c", j="c")}

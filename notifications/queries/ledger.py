@@ -4,7 +4,7 @@ Every statement that changes a status inserts the outcome into the outbox itself
 other. A row is read under its lock in the CTE that decides: a value from the statement's snapshot could be stale.
 """
 
-from notifications.queries.claim import OUTBOX, ROW_OF_TRY, TRIED, TRIED_AT
+from notifications.queries.claim import ROW_OF_TRY, TRIED, TRIED_AT, tell
 from notifications.statuses import RANKS, MessageStatus
 
 _RANK = "CASE {0} " + " ".join(f"WHEN '{status}' THEN {rank}" for status, rank in RANKS.items()) + " END"
@@ -68,7 +68,7 @@ WITH held AS (
       AND verdict IN ('sent', 'pending', 'stuck', 'failed', 'unknown', 'cancelled')
     RETURNING m.origin_id, m.seq, m.origin_kind, m.status, m.reason, m.stuck_reason, m.round, j.attempt_was, m.attempt,
               m.failures, m.version, m.channel, m.provider, j.verdict
-), told AS ({OUTBOX} FROM changed WHERE verdict <> 'pending'
+), told AS ({tell("changed WHERE verdict <> 'pending'")}
 ), tried AS ({TRIED.format(rows="held WHERE tried_at IS NULL", dealt_with="SELECT origin_id, seq FROM held")}
 )
 SELECT origin_id, seq, status, reason, stuck_reason, round, attempt_was AS attempt, failures
@@ -123,8 +123,8 @@ WITH held AS (
     FROM held h WHERE m.origin_id = h.origin_id AND m.seq = h.seq
     RETURNING m.*
 ), told AS ("""
-    + OUTBOX
-    + """ FROM changed)
+    + tell("changed")
+    + """)
 SELECT origin_id, seq FROM changed
 """
 )

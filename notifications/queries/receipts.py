@@ -1,6 +1,6 @@
 """Receipts: kept once each, matched to an attempt, and applied to the ledger by rank."""
 
-from notifications.queries.claim import OUTBOX
+from notifications.queries.claim import tell
 from notifications.statuses import RANKS
 
 _RANK = "CASE {0} " + " ".join(f"WHEN '{status}' THEN {rank}" for status, rank in RANKS.items()) + " END"
@@ -48,7 +48,7 @@ WITH given AS (
         version = m.version + 1, updated_at = now()
     FROM best b WHERE m.origin_id = b.origin_id AND m.seq = b.seq
     RETURNING m.*
-), told AS ({OUTBOX} FROM changed)
+), told AS ({tell("changed")})
 SELECT g.provider, g.receipt_id, g.origin_id, g.seq, h.was, h.channel, h.category, h.address_ref,
        EXISTS (SELECT FROM notifications n WHERE n.id = h.origin_id AND n.finished_at IS NULL OFFSET 0) AS is_running,
        CASE WHEN f.receipt_id IS NULL THEN 'doubled' WHEN h.origin_id IS NULL THEN 'waiting'

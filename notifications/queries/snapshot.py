@@ -1,6 +1,6 @@
 """The snapshot's SQL: a block of an audience into the ledger, and the ranges in which it is sent."""
 
-from notifications.queries.claim import OUTBOX
+from notifications.queries.claim import tell
 from notifications.queries.targets import Source, targets
 from notifications.statuses import Channel
 
@@ -58,10 +58,7 @@ def insert(source: Source, channel: Channel) -> str:
     return _INSERT.replace("{targets}", targets(source, channel, by_key=True))
 
 
-# Where the campaign's `outcomes` are `all`.
-TELL_SKIPPED = f"""
-{OUTBOX} FROM messages WHERE origin_id = :id AND seq > :last_seq AND status = 'skipped' ORDER BY seq
-"""
+TELL_SKIPPED = tell("messages WHERE origin_id = :id AND seq > :last_seq AND status = 'skipped' ORDER BY seq")
 
 ADVANCE = "UPDATE campaigns SET prepared_to = :upto, updated_at = now() WHERE id = :id"
 

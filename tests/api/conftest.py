@@ -9,6 +9,7 @@ from pydantic import SecretStr
 from api.context import ApiContext
 from api.links import Links
 from api.memory import MemoryCatalogue, MemoryPublisher, MemoryWorkflows
+from notifications.campaigns.accounts import Accounts
 from notifications.database import Sessions
 from notifications.events import Interpreter
 from notifications.ledger import Ledger
@@ -49,6 +50,7 @@ def context(
         links=Links("http://api.test", "http://ui.test", "default"),
         hash_key=HASH_KEY.encode(),
         unsubscribe=UnsubscribeLinks.of(settings, HASH_KEY.encode()),
+        accounts=Accounts(sessions),
     )
 
 

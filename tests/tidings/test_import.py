@@ -17,6 +17,7 @@ from api.context import ApiContext
 from api.links import Links
 from api.memory import MemoryCatalogue, MemoryPublisher, MemoryWorkflows
 from api.schemas.imports import ImportView
+from notifications.campaigns.accounts import Accounts
 from notifications.database import Sessions
 from notifications.events import Interpreter
 from notifications.imports.blocks import ImportBlocks
@@ -26,6 +27,7 @@ from notifications.queries.imports import newest_with_key
 from notifications.settings import Settings
 from notifications.statuses import ImportFormat
 from notifications.tables import Recipient
+from notifications.unsubscribe import UnsubscribeLinks
 from tests.api.support import HASH_KEY, TOKEN, app_of, definitions, unique
 from tests.support.api_server import ApiServer
 from tests.support.commands import run_command
@@ -74,6 +76,8 @@ async def server(sessions: Sessions, writers: Writers) -> AsyncIterator[ApiServe
             workflows=writers,
             links=Links(server.url, "http://ui.test", "default"),
             hash_key=HASH_KEY.encode(),
+            unsubscribe=UnsubscribeLinks.of(settings, HASH_KEY.encode()),
+            accounts=Accounts(sessions),
         )
 
     server = ApiServer(lambda: app_of(context()))

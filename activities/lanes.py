@@ -1,0 +1,259 @@
+"""Two lanes through a range: while one waits for the provider, the other claims or records."""
+
+import asyncio
+import random
+import time
+from collections import Counter
+from collections.abc import Awaitable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+import structlog
+
+from activities import metrics
+from activities.infrastructure import outlast, where
+from activities.outcomes import ended, outcome_of
+from activities.slots import Slots
+from notifications.breaker import THRESHOLD, Breaker, Change, is_outage
+from notifications.campaigns.contents import CampaignContent
+from notifications.campaigns.ranges import ClaimedMessage, Hold, RangeLedger, is_claimed
+from notifications.campaigns.watch import Watch
+from notifications.dead_addresses import DeadAddresses, Target
+from notifications.ids import message_id
+from notifications.ledger import Ledger, Result
+from notifications.providers.base import (
+    DeliveryError,
+    ErrorScope,
+    PermanentDeliveryError,
+    Provider,
+    TransientDeliveryError,
+)
+from notifications.rates import Rate, Rates
+from notifications.rendering.errors import RenderError
+from notifications.statuses import AttemptOutcome, Channel
+
+LANES = 2
+CLAIM = 50  # messages of one claim
+CALL_SECONDS = 20.0  # the one total deadline of a call
+DEADLINE_GRACE_SECONDS = 1.0
+CLAIM_TO_CALL_SECONDS = 5.0
+PATIENCE = timedelta(seconds=30)  # for Postgres, when what came of calls has to be written down
+_LONGEST_NAP = 0.5  # seconds, while a rate allows nothing: then the campaign's state is looked at
+_FIRST_DELAY, _LONGEST_DELAY = timedelta(seconds=5), timedelta(minutes=15)
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class Tools:
+    """What every batch of a process shares."""
+
+    ranges: RangeLedger
+    ledger: Ledger
+    rates: Rates
+    breaker: Breaker
+    dead_addresses: DeadAddresses
+    slots: Mapping[Channel, Slots]
+    provider_rates: Mapping[str, float]
+
+
+@dataclass(frozen=True, slots=True)
+class Trouble:
+    """A failure that is not one recipient's: nobody is burned, the range goes back."""
+
+    code: str
+    wait: timedelta = timedelta()
+    needs_operator: bool = False
+
+
+class Lanes:
+    """One pass over what is due of a range. `sent` and `trouble` say what came of it."""
+
+    def __init__(
+        self,
+        hold: Hold,
+        content: CampaignContent,
+        providers: Sequence[Provider],
+        watch: Watch,
+        tools: Tools,
+        *,
+        until: datetime,
+    ) -> None:
+        self._hold = hold
+        self._content = content
+        self._providers = {provider.name: provider for provider in providers}
+        self._watch = watch
+        self._tools = tools
+        self._until = until
+        self._cursor = hold.first_seq - 1
+        self._claiming = asyncio.Lock()
+        self._outages = 0  # in a row
+        self.trouble: Trouble | None = None
+        self.is_cut_short = False
+        self.sent = 0
+
+    def stop(self) -> None:
+        """Begin nothing more."""
+        self.is_cut_short = True
+
+    async def run(self) -> None:
+        await asyncio.gather(*(self._lane() for _ in range(LANES)))
+
+    async def _lane(self) -> None:
+        while self.trouble is None and not self.is_cut_short:
+            if datetime.now(UTC) >= self._until:
+                self.stop()
+                return
+            provider = self._provider()
+            if provider is None or not self._watch.may_begin(provider.name):
+                return
+            if not await self._send_some(provider):
+                return
+
+    def _provider(self) -> Provider | None:
+        name = self._watch.choose(tuple(self._providers))
+        if name is None:
+            shut = self._watch.controls.paused.intersection(self._providers)
+            self.trouble = Trouble("provider_paused" if shut else "breaker_open")
+            return None
+        return self._providers[name]
+
+    async def _send_some(self, provider: Provider) -> bool:
+        """Claim, send and record some messages; False: there was none."""
+        slots = self._tools.slots[self._content.channel]
+        wanted = await slots.take(1 if provider.name in self._watch.controls.troubled else CLAIM)
+        try:
+            return await self._send_up_to(wanted, provider)
+        finally:
+            slots.give_back(wanted)
+
+    async def _send_up_to(self, wanted: int, provider: Provider) -> bool:
+        rates = self._rates(provider)
+        grant = await self._tools.rates.take(rates, wanted)
+        if grant.count == 0:
+            await asyncio.sleep(min(grant.wait, _LONGEST_NAP))
+            return True
+        begun = time.monotonic()
+        async with self._claiming:
+            rows = await self._tools.ranges.claim(
+                self._hold, after=self._cursor, limit=grant.count, provider=provider.name
+            )
+            if rows:
+                self._cursor = rows[-1].seq
+        claimed = [row for row in rows if is_claimed(row)]
+        await self._tools.rates.give_back(rates, grant.count - len(claimed))
+        if claimed:
+            await self._deliver(claimed, provider, begun)
+        return bool(rows)
+
+    def _rates(self, provider: Provider) -> list[Rate]:
+        rates = []
+        if self._watch.controls.per_second is not None:
+            rates.append(Rate(f"campaign:{self._hold.campaign_id}", self._watch.controls.per_second))
+        if provider.name in self._tools.provider_rates:
+            rates.append(Rate(f"provider:{provider.name}", self._tools.provider_rates[provider.name]))
+        return rates
+
+    async def _deliver(self, claimed: list[ClaimedMessage], provider: Provider, begun: float) -> None:
+        results = await asyncio.gather(*(self._send(message, provider, begun) for message in claimed))
+        until = datetime.now(UTC) + PATIENCE
+        recorded = [result for result in results if result is not None]
+        if recorded:
+            await outlast(lambda: self._tools.ledger.record(recorded), until=until)
+        given_back = [message for message, result in zip(claimed, results, strict=True) if result is None]
+        if given_back:
+            await outlast(lambda: self._tools.ranges.release(self._hold, given_back), until=until)
+        self._count(recorded, provider)
+        if recorded and self._outages == 0 and provider.name in self._watch.controls.troubled:
+            await self._tell(self._tools.breaker.note_answer(provider.name, self._content.channel), provider, None)
+
+    def _count(self, recorded: Sequence[Result], provider: Provider) -> None:
+        outcomes = Counter(result.outcome for result in recorded)
+        for outcome, count in outcomes.items():
+            metrics.SENDS.labels(self._content.channel, provider.name, outcome).inc(count)
+        self.sent += outcomes[AttemptOutcome.ACCEPTED]
+
+    async def _send(self, message: ClaimedMessage, provider: Provider, begun: float) -> Result | None:
+        """What came of one call; None: none was begun, or it was refused for a fault that is not this message's."""
+        started = datetime.now(UTC)
+        result = Result(
+            self._hold.campaign_id,
+            message.seq,
+            message.attempt,
+            provider.name,
+            AttemptOutcome.ACCEPTED,
+            started,
+            started,
+            stick=False,
+        )
+        try:
+            outgoing = self._content.render(message)
+        except RenderError as error:
+            return ended(result, AttemptOutcome.RENDER_ERROR, "render_error", str(error))
+        now = time.monotonic()
+        if self.trouble is not None or now - begun > CLAIM_TO_CALL_SECONDS or not self._watch.may_begin(provider.name):
+            return None
+        key = message_id(self._hold.campaign_id, message.seq)
+        try:
+            async with asyncio.timeout(CALL_SECONDS + DEADLINE_GRACE_SECONDS):
+                receipt = await provider.send(outgoing, idempotency_key=key, deadline=now + CALL_SECONDS)
+        except DeliveryError as error:
+            return await self._failed(message, provider, result, error)
+        except Exception as error:  # noqa: BLE001 - a provider that breaks its protocol: the request may have gone out
+            log.error(  # noqa: TRY400 - the text may be personal
+                "delivery.provider_bug", provider=provider.name, error=type(error).__name__, where=where(error)
+            )
+            await self._note_outage(provider, "provider_bug")
+            return ended(result, AttemptOutcome.UNKNOWN, "provider_bug", type(error).__name__)
+        self._outages = 0
+        return ended(result, AttemptOutcome.ACCEPTED, None, None, receipt.provider_message_id)
+
+    async def _failed(
+        self, message: ClaimedMessage, provider: Provider, result: Result, error: DeliveryError
+    ) -> Result | None:
+        if is_outage(error):
+            await self._note_outage(provider, error.code)
+            if isinstance(error, TransientDeliveryError):
+                return None
+        else:
+            self._outages = 0
+        match error:
+            case PermanentDeliveryError(scope=ErrorScope.CONFIG):
+                self.trouble = Trouble(error.code, needs_operator=True)
+                return None
+            case TransientDeliveryError(retry_after=timedelta() as wait):
+                self.trouble = Trouble(error.code, wait)
+                return None
+            case PermanentDeliveryError() if error.disable_address or error.opted_out:
+                await self._condemn(message, provider, opted_out=error.opted_out)
+        delay = min(_FIRST_DELAY * 2 ** min(message.failures, 32), _LONGEST_DELAY)
+        jitter = random.uniform(0.9, 1.1)  # noqa: S311 - no secret
+        return ended(result, outcome_of(error), error.code, error.detail, delay=delay * jitter)
+
+    async def _note_outage(self, provider: Provider, code: str) -> None:
+        """A provider that fails again and again fails for everybody."""
+        self._outages += 1
+        if self._outages <= THRESHOLD:
+            await self._tell(
+                self._tools.breaker.note_outage(provider.name, self._content.channel, code), provider, code
+            )
+        if self._outages >= THRESHOLD:
+            self.trouble = self.trouble or Trouble(code)
+
+    async def _tell(self, told: Awaitable[Change | None], provider: Provider, code: str | None) -> None:
+        try:
+            change = await told
+        except Exception as error:  # noqa: BLE001 - the outcome itself has still to be written down
+            log.warning("provider.breaker_not_told", provider=provider.name, error=type(error).__name__)
+            return
+        if change is not None:
+            metrics.BREAKER.labels(self._content.channel, provider.name, change).inc()
+            log.warning("provider.breaker", change=str(change), provider=provider.name, code=code)
+
+    async def _condemn(self, message: ClaimedMessage, provider: Provider, *, opted_out: bool) -> None:
+        """Stop using an address that the provider calls dead or opted out; missing it costs one more refused call."""
+        try:
+            target = Target(self._content.channel, message.address, message.recipient_id)
+            await self._tools.dead_addresses.condemn(target, provider=provider.name, opted_out=opted_out)
+        except Exception as failure:  # noqa: BLE001 - the outcome itself has still to be written down
+            log.warning("delivery.address_not_disabled", error=type(failure).__name__)

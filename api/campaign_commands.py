@@ -1,0 +1,74 @@
+"""Commands on campaigns: the row first, in one transaction, then its workflow is started or woken."""
+
+from collections.abc import Awaitable, Callable
+from uuid import UUID
+
+import structlog
+
+from api.collaborators import WorkflowGoneError, WorkflowsUnavailableError
+from api.context import ApiContext
+from api.problems import CONFLICT, INVALID, NOT_FOUND, UNAVAILABLE, ProblemError
+from api.schemas.campaigns import CampaignAccount, CampaignAnswer, CampaignView
+from notifications.campaigns.commands import Campaigns
+from notifications.campaigns.content_checks import ContentError
+from notifications.campaigns.lifecycle import Answer, UnknownCampaignError, WrongStateError
+from notifications.database import transaction
+from notifications.queries.campaigns import find_campaign
+from notifications.statuses import CampaignState
+from notifications.tables import Campaign
+
+log = structlog.get_logger()
+
+Command = Callable[[Campaigns], Awaitable[Answer]]
+
+
+async def command(context: ApiContext, wanted: Command) -> CampaignAnswer:
+    """Carry it out, and tell the workflow to look again."""
+    catalogue = await context.catalogue.current()
+    try:
+        async with transaction(context.sessions) as session:
+            answer = await wanted(Campaigns(session, catalogue, context.settings))
+    except UnknownCampaignError as error:
+        raise ProblemError(NOT_FOUND, str(error)) from None
+    except WrongStateError as error:
+        raise ProblemError(CONFLICT, str(error), state=error.state) from None
+    except ContentError as error:
+        raise ProblemError(INVALID, str(error)) from None
+    campaign = answer.campaign
+    if answer.changed:
+        log.info("campaign.command", campaign_id=str(campaign.id), state=campaign.state, epoch=campaign.control_epoch)
+    if campaign.launched_at is not None:
+        await _tell_workflow(context, campaign)
+    return await answer_of(context, campaign)
+
+
+async def _tell_workflow(context: ApiContext, campaign: Campaign) -> None:
+    """Start it where it may not have begun; the row alone decides, so that a workflow told late sends nothing wrong."""
+    state = CampaignState(campaign.state)
+    try:
+        if state in {CampaignState.SCHEDULED, CampaignState.PREPARING}:
+            await context.workflows.start_campaign(campaign.id, campaign.round, campaign.name)
+        await context.workflows.wake_campaign(campaign.id, campaign.round)
+    except WorkflowGoneError:
+        pass
+    except WorkflowsUnavailableError as error:
+        if state is CampaignState.SCHEDULED:
+            detail = "the launch is kept, but Temporal does not answer: send the same request again"
+            raise ProblemError(UNAVAILABLE, detail, headers={"Retry-After": "5"}) from error
+        log.warning("campaign.not_signalled", campaign_id=str(campaign.id), state=campaign.state)
+
+
+async def answer_of(context: ApiContext, campaign: Campaign) -> CampaignAnswer:
+    """The campaign with its account; a draft has none."""
+    if campaign.launched_at is None:
+        return CampaignAnswer(campaign=CampaignView.of(campaign))
+    account = await context.accounts.of(campaign.id)
+    return CampaignAnswer(campaign=CampaignView.of(campaign), account=CampaignAccount.of(account))
+
+
+async def require_campaign(context: ApiContext, campaign_id: UUID) -> Campaign:
+    async with context.sessions() as session:
+        found = await find_campaign(session, campaign_id)
+    if found is None:
+        raise ProblemError(NOT_FOUND, f"no campaign {campaign_id}")
+    return found
