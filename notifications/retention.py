@@ -20,6 +20,7 @@ class Kept(StrEnum):
     OUTBOX = "outbox"
     REJECTED_EVENTS = "rejected_events"
     UNMATCHED_RECEIPTS = "unmatched_receipts"
+    IMPORTS = "imports"  # with their refused rows, and what waits of those that never ended
 
 
 @dataclass(frozen=True)
@@ -49,6 +50,7 @@ class Retention:
             Kept.OUTBOX: settings.outbox,
             Kept.REJECTED_EVENTS: settings.rejected,
             Kept.UNMATCHED_RECEIPTS: settings.receipts,
+            Kept.IMPORTS: settings.imports,
         }
 
     async def remove(self, kind: Kept, after: Place | None = None) -> Batch | None:
@@ -74,6 +76,7 @@ _STATEMENTS = {
     Kept.OUTBOX: sql.OUTBOX,
     Kept.REJECTED_EVENTS: sql.REJECTED_EVENTS,
     Kept.UNMATCHED_RECEIPTS: sql.UNMATCHED_RECEIPTS,
+    Kept.IMPORTS: sql.IMPORTS,
 }
 _FIRST = datetime(1, 1, 2, tzinfo=UTC)
 _START = {
@@ -82,4 +85,5 @@ _START = {
     Kept.OUTBOX: Place(_FIRST, "-1"),
     Kept.REJECTED_EVENTS: Place(_FIRST, "-1"),
     Kept.UNMATCHED_RECEIPTS: Place(_FIRST, ""),
+    Kept.IMPORTS: Place(_FIRST, ""),
 }

@@ -100,6 +100,7 @@ class RetentionSettings(_Section):
     outbox: Period = timedelta(days=7)  # after an outcome was published
     rejected: Period = timedelta(days=30)  # after a rejected event was replayed or given up
     receipts: Period = timedelta(days=30)  # of messages that nobody knows
+    imports: Period = timedelta(days=30)  # after an import finished, or an upload was given up; refused rows with it
 
     @field_validator("ledger")
     @classmethod

@@ -85,3 +85,25 @@ WITH held AS (
 )
 SELECT now() AS at, '' AS id, count(*) AS seen, count(*) AS removed FROM gone
 """
+
+# One import at a time, and of its rows no more than any other statement removes; the import goes with the last of them.
+IMPORTS = f"""
+WITH old AS (
+    SELECT id FROM imports WHERE finished_at < {_OLD} OR uploaded_at IS NULL AND updated_at < {_OLD}
+    ORDER BY created_at, id LIMIT 1 FOR UPDATE SKIP LOCKED
+), waiting AS (
+    SELECT r.import_id, r.line FROM import_rows r JOIN old o ON o.id = r.import_id ORDER BY r.line LIMIT :limit
+), refused AS (
+    SELECT r.import_id, r.line FROM import_refusals r JOIN old o ON o.id = r.import_id ORDER BY r.line LIMIT :limit
+), waiting_gone AS (
+    DELETE FROM import_rows r USING waiting w WHERE r.import_id = w.import_id AND r.line = w.line RETURNING 1
+), refused_gone AS (
+    DELETE FROM import_refusals r USING refused f WHERE r.import_id = f.import_id AND r.line = f.line RETURNING 1
+), gone AS (
+    DELETE FROM imports i USING old o WHERE i.id = o.id
+      AND (SELECT count(*) FROM waiting) < :limit AND (SELECT count(*) FROM refused) < :limit RETURNING 1
+)
+SELECT now() AS at, '' AS id, (SELECT count(*) FROM old) * :limit AS seen,
+       (SELECT count(*) FROM waiting_gone) + (SELECT count(*) FROM refused_gone) + (SELECT count(*) FROM gone)
+           AS removed
+"""

@@ -30,7 +30,7 @@ EVERYTHING = (
     "rejected_events",
     "cancellations",
 )
-KEEP = RetentionSettings(ledger=None, outbox=None, rejected=None, receipts=None)
+KEEP = RetentionSettings(ledger=None, outbox=None, rejected=None, receipts=None, imports=None)
 
 
 @pytest.fixture(scope="module")
