@@ -7,11 +7,13 @@ from uuid import UUID
 
 import structlog
 from temporalio import activity
+from temporalio.exceptions import ApplicationError
 
 from activities.infrastructure import infrastructure
+from notifications.audiences.store import UnknownAudienceError
 from notifications.campaigns.lifecycle import CommandName
 from notifications.campaigns.progress import CampaignProgress
-from notifications.campaigns.snapshot import Snapshot
+from notifications.campaigns.snapshot import CampaignUnreadyError, Snapshot
 from notifications.statuses import CampaignState, Channel
 
 log = structlog.get_logger()
@@ -97,10 +99,19 @@ class CampaignActivities:
 
     @activity.defn
     async def prepare_campaign(self, campaign_id: UUID) -> CampaignView:
-        """Write down who gets the campaign, block by block; a later try goes on after the last one."""
+        """Write down who gets the campaign, block by block; a later try goes on after the last one.
+
+        Raises:
+            ApplicationError: not to be tried again: what the campaign names is gone.
+
+        """
         while True:
             async with infrastructure():
-                block = await self._snapshot.prepare_block(campaign_id)
+                try:
+                    block = await self._snapshot.prepare_block(campaign_id)
+                except (CampaignUnreadyError, UnknownAudienceError) as error:
+                    kind = "unknown_audience" if isinstance(error, UnknownAudienceError) else "not_ready"
+                    raise ApplicationError(str(error), type=kind, non_retryable=True) from None
             activity.heartbeat(block.rows)
             if block.done:
                 break

@@ -9,12 +9,15 @@ from api.collaborators import WorkflowGoneError, WorkflowsUnavailableError
 from api.context import ApiContext
 from api.problems import CONFLICT, INVALID, NOT_FOUND, UNAVAILABLE, ProblemError
 from api.schemas.campaigns import CampaignAccount, CampaignAnswer, CampaignView
+from notifications.audiences.audience import parse_audience
+from notifications.audiences.store import UnknownAudienceError
 from notifications.campaigns.commands import Campaigns
 from notifications.campaigns.content_checks import ContentError
 from notifications.campaigns.lifecycle import Answer, UnknownCampaignError, WrongStateError
+from notifications.campaigns.targets import DryRun, dry_run
 from notifications.database import transaction
 from notifications.queries.campaigns import find_campaign
-from notifications.statuses import CampaignState
+from notifications.statuses import CampaignState, Channel
 from notifications.tables import Campaign
 
 log = structlog.get_logger()
@@ -64,6 +67,27 @@ async def answer_of(context: ApiContext, campaign: Campaign) -> CampaignAnswer:
         return CampaignAnswer(campaign=CampaignView.of(campaign))
     account = await context.accounts.of(campaign.id)
     return CampaignAnswer(campaign=CampaignView.of(campaign), account=CampaignAccount.of(account))
+
+
+async def look_ahead(context: ApiContext, campaign_id: UUID, *, other_channels: bool) -> DryRun:
+    """Whom the campaign would reach now; writes nothing."""
+    campaign = await require_campaign(context, campaign_id)
+    category = (await context.catalogue.current()).categories.get(campaign.category)
+    if category is None:
+        raise ProblemError(INVALID, f"the category {campaign.category} is not published any more")
+    try:
+        async with transaction(context.sessions) as session:
+            return await dry_run(
+                session,
+                parse_audience(campaign.audience),
+                Channel(campaign.channel),
+                category,
+                per_second=campaign.per_second,
+                other_channels=other_channels,
+                now=campaign.starts_at,
+            )
+    except UnknownAudienceError as error:
+        raise ProblemError(INVALID, f"audience: {error}") from None
 
 
 async def require_campaign(context: ApiContext, campaign_id: UUID) -> Campaign:

@@ -5,7 +5,7 @@ from uuid import UUID
 
 from fastapi import APIRouter, Depends, Header, Query, Response
 
-from api.campaign_commands import answer_of, command, require_campaign
+from api.campaign_commands import answer_of, command, look_ahead, require_campaign
 from api.context import Context, Session
 from api.pagination import Cursor, Limit, Page, decode_cursor, encode_cursor, time_position
 from api.problems import BAD_REQUEST, CONFLICT, INVALID, NOT_FOUND, UNAVAILABLE, problem_responses
@@ -15,6 +15,7 @@ from api.schemas.campaigns import (
     CampaignView,
     CommandLog,
     CommandView,
+    DryRunAnswer,
     LaunchRequest,
     RateRequest,
 )
@@ -73,6 +74,23 @@ async def get_campaign(context: Context, campaign_id: UUID) -> CampaignAnswer:
 @router.put("/{campaign_id}", summary="Replace a draft", responses=_COMMAND)
 async def update_campaign(context: Context, campaign_id: UUID, body: CampaignBody, asked: Who) -> CampaignAnswer:
     return await command(context, lambda campaigns: campaigns.update(campaign_id, body, asked))
+
+
+@router.post(
+    "/{campaign_id}/dry-run",
+    summary="See whom it would reach",
+    description="As of now, or as of its start where that is known; nothing is written.",
+    responses=problem_responses(NOT_FOUND, INVALID),
+)
+async def dry_run_campaign(
+    context: Context,
+    campaign_id: UUID,
+    *,
+    other_channels: Annotated[
+        bool, Query(description="Also what each other channel would reach; takes twice as long.")
+    ] = False,
+) -> DryRunAnswer:
+    return DryRunAnswer.of(await look_ahead(context, campaign_id, other_channels=other_channels))
 
 
 @router.post(

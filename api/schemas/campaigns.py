@@ -8,8 +8,9 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, JsonValue
 
 from notifications.campaigns.accounts import Account
 from notifications.campaigns.body import MAX_RATE, RateBody
+from notifications.campaigns.targets import DryRun, Reach
 from notifications.durations import format_duration
-from notifications.statuses import CampaignState, Channel, DuplicatePolicy, MessageStatus, NotificationType
+from notifications.statuses import CampaignState, Channel, DuplicatePolicy, MessageStatus, NotificationType, SkipReason
 from notifications.tables import Campaign, CampaignCommand
 
 _ID = "0c7f5f0e-6f0e-4b5a-9a58-3a1f6b3a7a11"
@@ -19,6 +20,13 @@ _ACCOUNT: dict[str, JsonValue] = {
     "by_status": {"pending": 2980, "sending": 50, "sent": 1850, "skipped": 120},
     "skipped": {"opted_out": 100, "no_address": 20},
     "in_flight": 50,
+}
+_REACH: dict[str, JsonValue] = {"targeted": 18234, "to_send": 16240, "skipped": {"opted_out": 1920, "no_address": 74}}
+_SAMPLE: dict[str, JsonValue] = {
+    "recipient_id": "cus_42",
+    "device_id": None,
+    "address": "a***@example.org",
+    "locale": "en",
 }
 _CAMPAIGN: dict[str, JsonValue] = {
     "id": _ID,
@@ -96,6 +104,68 @@ class CampaignAccount(BaseModel):
             by_status=dict(account.by_status),
             skipped=dict(account.skipped),
             in_flight=account.in_flight,
+        )
+
+
+class ReachView(BaseModel):
+    """How many messages: `to_send`, and those that are skipped by reason; `targeted` is their sum."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [_REACH]})
+
+    targeted: int
+    to_send: int
+    skipped: dict[SkipReason, int]
+
+    @classmethod
+    def of(cls, reach: Reach) -> "ReachView":
+        return cls(targeted=reach.targeted, to_send=reach.to_send, skipped=dict(reach.skipped))
+
+
+class SampleView(BaseModel):
+    """Somebody who would get it."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [_SAMPLE]})
+
+    recipient_id: str
+    device_id: str | None
+    address: str = Field(description="Masked.")
+    locale: str | None
+
+
+class DryRunAnswer(BaseModel):
+    """Whom it would reach if it were sent now."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "recipients": 18234,
+                    "channel": "email",
+                    "reach": _REACH,
+                    "other_channels": {"sms": _REACH},
+                    "sample": [_SAMPLE],
+                    "seconds": 81.2,
+                }
+            ]
+        }
+    )
+
+    recipients: int = Field(description="People; with push somebody with two devices gets two messages.")
+    channel: Channel
+    reach: ReachView
+    other_channels: dict[Channel, ReachView] = Field(description="What the other channels would reach, if asked for.")
+    sample: list[SampleView]
+    seconds: float | None = Field(description="How long it takes at the campaign's rate; null without a rate.")
+
+    @classmethod
+    def of(cls, found: DryRun) -> "DryRunAnswer":
+        return cls(
+            recipients=found.recipients,
+            channel=found.channel,
+            reach=ReachView.of(found.reach),
+            other_channels={channel: ReachView.of(reach) for channel, reach in found.other_channels.items()},
+            sample=[SampleView.model_validate(each, from_attributes=True) for each in found.sample],
+            seconds=found.seconds,
         )
 
 

@@ -1,16 +1,18 @@
 """Campaigns as people command them, through the API, the command line or an event; each command is one transaction."""
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from functools import partial
 from typing import Any
 from uuid import UUID, uuid4
 
 from sqlmodel.ext.asyncio.session import AsyncSession
 
+from notifications.audiences.audience import parse_audience
+from notifications.audiences.store import UnknownAudienceError, source_of
 from notifications.campaigns import changes
 from notifications.campaigns.body import CampaignBody
-from notifications.campaigns.content_checks import Published, check_content, pin_template
+from notifications.campaigns.content_checks import ContentError, Published, check_content, pin_template
 from notifications.campaigns.lifecycle import Answer, Asked, CommandName, UnknownCampaignError, carry_out, note
 from notifications.catalogue.definition import DELIVERY_DEFAULTS, ConsentDefault
 from notifications.queries import campaigns as queries
@@ -77,6 +79,10 @@ class Campaigns:
 
         """
         draft = await self._require(campaign_id)
+        try:
+            await source_of(self.session, parse_audience(draft.audience), at or datetime.now(UTC))
+        except UnknownAudienceError as error:
+            raise ContentError(f"audience: {error}") from None
         pinned = await pin_template(self.session, draft, self.catalogue)
         change = partial(changes.launch, at=at, template=pinned)
         details = {"at": at.isoformat() if at else None, "template": pinned[0], "version": pinned[1]}

@@ -7,7 +7,11 @@ from httpx import AsyncClient
 
 from api.collaborators import WorkflowsUnavailableError
 from api.memory import MemoryWorkflows
-from tests.api.support import unique
+from notifications.database import Sessions, transaction
+from notifications.queries.catalogue import put_category
+from notifications.queries.recipients import set_preference
+from notifications.statuses import Channel
+from tests.api.support import definitions, unique
 
 CONTENT = {
     "default_locale": "en",
@@ -149,3 +153,26 @@ async def test_one_that_is_not_there_is_said_so(client: AsyncClient):
     missing = "0c7f5f0e-6f0e-4b5a-9a58-3a1f6b3a7a11"
     assert (await client.get(f"/v1/campaigns/{missing}")).status_code == 404
     assert (await post(client, missing, "pause"))["code"] == 404
+
+
+async def test_a_dry_run_says_whom_it_would_reach(client: AsyncClient, sessions: Sessions):
+    recipient, refuser = unique("cus"), unique("cus")
+    for each in (recipient, refuser):
+        await client.put(f"/v1/recipients/{each}", json={"email": f"{each}@example.org"})
+    async with transaction(sessions) as session:
+        await put_category(session, definitions()["cart.abandoned"].category)
+        await set_preference(session, recipient, "offers", Channel.EMAIL, opted_in=True, source="api")
+    audience = {"recipients": [recipient, refuser, unique("nobody")]}
+    campaign = await create(client, audience=audience, rate={"per_second": 2})
+    found = (await client.post(f"/v1/campaigns/{campaign}/dry-run", params={"other_channels": True})).json()
+    assert found["reach"] == {"targeted": 3, "to_send": 1, "skipped": {"opted_out": 1, "unknown_recipient": 1}}
+    assert [each["recipient_id"] for each in found["sample"]] == [recipient]
+    assert (found["seconds"], found["other_channels"]["sms"]["to_send"]) == (0.5, 0)
+
+
+async def test_a_saved_audience_that_is_gone_is_said_so_before_launch(client: AsyncClient):
+    campaign = await create(client, audience={"list": "0c7f5f0e-6f0e-4b5a-9a58-3a1f6b3a7a11"})
+    for step in ("dry-run", "launch"):
+        refused = await post(client, campaign, step)
+        assert refused["code"] == 422
+        assert "no saved audience" in refused["detail"]
