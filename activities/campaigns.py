@@ -13,6 +13,7 @@ from activities.infrastructure import infrastructure
 from notifications.audiences.store import UnknownAudienceError
 from notifications.campaigns.lifecycle import CommandName
 from notifications.campaigns.progress import CampaignProgress
+from notifications.campaigns.rounds import Rounds
 from notifications.campaigns.snapshot import CampaignUnreadyError, Snapshot
 from notifications.statuses import CampaignState, Channel
 
@@ -82,9 +83,10 @@ class ShardView:
 
 
 class CampaignActivities:
-    def __init__(self, progress: CampaignProgress, snapshot: Snapshot) -> None:
+    def __init__(self, progress: CampaignProgress, snapshot: Snapshot, rounds: Rounds) -> None:
         self._progress = progress
         self._snapshot = snapshot
+        self._rounds = rounds
 
     @activity.defn
     async def look_at_campaign(self, campaign_id: UUID) -> CampaignView:
@@ -105,10 +107,13 @@ class CampaignActivities:
             ApplicationError: not to be tried again: what the campaign names is gone.
 
         """
+        async with infrastructure():
+            is_first_round = (await self._progress.read(campaign_id)).round == 1
+        write = self._snapshot.prepare_block if is_first_round else self._rounds.reopen_block
         while True:
             async with infrastructure():
                 try:
-                    block = await self._snapshot.prepare_block(campaign_id)
+                    block = await write(campaign_id)
                 except (CampaignUnreadyError, UnknownAudienceError) as error:
                     kind = "unknown_audience" if isinstance(error, UnknownAudienceError) else "not_ready"
                     raise ApplicationError(str(error), type=kind, non_retryable=True) from None

@@ -14,6 +14,7 @@ from notifications.audiences.store import UnknownAudienceError
 from notifications.campaigns.commands import Campaigns
 from notifications.campaigns.content_checks import ContentError
 from notifications.campaigns.lifecycle import Answer, UnknownCampaignError, WrongStateError
+from notifications.campaigns.rounds import NothingFailedError
 from notifications.campaigns.targets import DryRun, dry_run
 from notifications.database import transaction
 from notifications.queries.campaigns import find_campaign
@@ -35,6 +36,8 @@ async def command(context: ApiContext, wanted: Command) -> CampaignAnswer:
         raise ProblemError(NOT_FOUND, str(error)) from None
     except WrongStateError as error:
         raise ProblemError(CONFLICT, str(error), state=error.state) from None
+    except NothingFailedError as error:
+        raise ProblemError(CONFLICT, str(error), state=CampaignState.COMPLETED) from None
     except ContentError as error:
         raise ProblemError(INVALID, str(error)) from None
     campaign = answer.campaign

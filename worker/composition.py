@@ -25,6 +25,7 @@ from notifications.breaker import Breaker
 from notifications.campaigns.contents import CampaignContents
 from notifications.campaigns.progress import CampaignProgress
 from notifications.campaigns.ranges import RangeLedger
+from notifications.campaigns.rounds import Rounds
 from notifications.campaigns.snapshot import Snapshot
 from notifications.campaigns.watch import Watches
 from notifications.catalogue.store import CatalogueStore
@@ -148,7 +149,9 @@ def assemble(
             breaker=breaker,
             client=client,
         ),
-        campaigns=CampaignActivities(CampaignProgress(sessions), Snapshot(sessions, hash_key=hash_key)),
+        campaigns=CampaignActivities(
+            CampaignProgress(sessions), Snapshot(sessions, hash_key=hash_key), Rounds(sessions)
+        ),
         batches=BatchActivities(
             contents=CampaignContents(sessions, catalogue=catalogue, renderer=renderer, links=links),
             providers=providers,

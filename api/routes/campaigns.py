@@ -152,6 +152,17 @@ async def cancel_campaign(context: Context, campaign_id: UUID, asked: Who) -> Ca
     return await command(context, lambda campaigns: campaigns.cancel(campaign_id, asked))
 
 
+@router.post(
+    "/{campaign_id}/retry-failed",
+    status_code=202,
+    summary="Send what failed once more",
+    description="A round of its own over the messages that failed; what was accepted, bounced or is `unknown` stays.",
+    responses=problem_responses(NOT_FOUND, CONFLICT, INVALID, UNAVAILABLE),
+)
+async def retry_failed(context: Context, campaign_id: UUID, asked: Who) -> CampaignAnswer:
+    return await command(context, lambda campaigns: campaigns.retry_failed(campaign_id, asked))
+
+
 @router.get(
     "/{campaign_id}/commands", summary="Who asked for what, and when", responses=problem_responses(NOT_FOUND, INVALID)
 )

@@ -53,6 +53,14 @@ def cancel(campaign: Campaign) -> CampaignState:
     return CampaignState.CANCELLED
 
 
+def next_round(campaign: Campaign) -> CampaignState:
+    """Over the same messages, at once, with their time anew."""
+    campaign.round += 1
+    campaign.prepared_to = campaign.prepared_at = campaign.started_at = campaign.finished_at = None
+    reschedule(campaign, at=None)
+    return CampaignState.PREPARING
+
+
 def prepare(_campaign: Campaign) -> CampaignState:
     return CampaignState.PREPARING
 

@@ -14,10 +14,11 @@ from notifications.campaigns import changes
 from notifications.campaigns.body import CampaignBody
 from notifications.campaigns.content_checks import ContentError, Published, check_content, pin_template
 from notifications.campaigns.lifecycle import Answer, Asked, CommandName, UnknownCampaignError, carry_out, note
+from notifications.campaigns.rounds import require_failures
 from notifications.catalogue.definition import DELIVERY_DEFAULTS, ConsentDefault
 from notifications.queries import campaigns as queries
 from notifications.settings import Settings
-from notifications.statuses import NotificationType
+from notifications.statuses import CampaignState, NotificationType
 from notifications.tables import Campaign
 
 
@@ -105,6 +106,18 @@ class Campaigns:
 
     async def cancel(self, campaign_id: UUID, asked: Asked) -> Answer:
         return await carry_out(self.session, campaign_id, CommandName.CANCEL, asked, changes.cancel)
+
+    async def retry_failed(self, campaign_id: UUID, asked: Asked) -> Answer:
+        """Send what failed once more, as the next round.
+
+        Raises:
+            NothingFailedError: nothing has.
+
+        """
+        campaign = await self._require(campaign_id)
+        if campaign.state == CampaignState.COMPLETED:
+            await require_failures(self.session, campaign_id)
+        return await carry_out(self.session, campaign_id, CommandName.RETRY_FAILED, asked, changes.next_round)
 
     async def _require(self, campaign_id: UUID) -> Campaign:
         found = await queries.find_campaign(self.session, campaign_id)

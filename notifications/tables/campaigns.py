@@ -44,7 +44,7 @@ class Campaign(SQLModel, table=True):
 
     starts_at: datetime | None = timestamp()
     expires_at: datetime | None = timestamp()  # of its messages; set by launch
-    prepared_to: str | None = None  # the snapshot's cursor: every recipient up to this id has its rows
+    prepared_to: str | None = None  # the cursor of the snapshot (a recipient's id) or of a later round (a number)
     prepared_at: datetime | None = timestamp()
     launched_at: datetime | None = timestamp()
     started_at: datetime | None = timestamp()

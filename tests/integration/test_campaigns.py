@@ -4,6 +4,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
+import pytest
 from temporalio.client import WorkflowHandle
 
 from activities.starting import start_campaign
@@ -12,6 +13,7 @@ from notifications.campaigns.accounts import count
 from notifications.campaigns.body import CampaignBody
 from notifications.campaigns.commands import Campaigns
 from notifications.campaigns.lifecycle import Answer, Asked
+from notifications.campaigns.rounds import NothingFailedError
 from notifications.database import transaction
 from notifications.providers.base import ErrorScope, PermanentDeliveryError, TransientDeliveryError
 from notifications.statuses import CampaignState, Channel, MessageStatus
@@ -161,3 +163,19 @@ async def test_who_was_refused_for_now_is_tried_again(house: House):
     campaign = await desk.launch(body(await desk.recipients(2)))
     assert await desk.handle(campaign).result() == CampaignState.COMPLETED
     assert await desk.account(campaign) == {MessageStatus.SENT: 2}
+
+
+async def test_what_failed_is_sent_once_more_as_the_next_round(house: House):
+    desk = Desk(house)
+    house.providers[Channel.SMS].script([PermanentDeliveryError("twilio_30005", scope=ErrorScope.RECIPIENT)])
+    campaign = await desk.launch(body(await desk.recipients(3)))
+    assert await desk.handle(campaign).result() == CampaignState.COMPLETED
+    assert await desk.account(campaign) == {MessageStatus.SENT: 2, MessageStatus.FAILED: 1}
+    await desk.command("retry_failed", campaign)
+    await start_campaign(house.client, campaign, 2, name="Spring sale")
+    again = house.client.get_workflow_handle(campaign_workflow_id(campaign, 2))
+    assert await again.result() == CampaignState.COMPLETED
+    assert await desk.account(campaign) == {MessageStatus.SENT: 3}
+    assert len(house.accepted(Channel.SMS, campaign)) == 3
+    with pytest.raises(NothingFailedError):
+        await desk.command("retry_failed", campaign)
