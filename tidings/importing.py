@@ -186,7 +186,9 @@ def refusal(response: httpx.Response) -> Exception:
     """What an answer that is no success means for who asked."""
     try:
         problem = response.json()
-        text = f"{problem['detail']}. {problem['remedy']}"
+        text = str(problem["detail"])
+        if response.status_code != HTTPStatus.UNPROCESSABLE_ENTITY:  # there the detail says all
+            text += f". {problem['remedy']}"
     except (ValueError, KeyError, TypeError):
         text = f"the API answered {response.status_code}: is {response.url.copy_with(query=None)} Tidings?"
     if response.status_code in _PASSING:

@@ -13,7 +13,7 @@ with workflow.unsafe.imports_passed_through():
     from workflows.retries import OWN_SERVERS_RETRY
 
 _START_TO_CLOSE = timedelta(minutes=10)  # it stops by itself before
-_HEARTBEAT = timedelta(seconds=30)
+_HEARTBEAT = timedelta(seconds=15)  # a block takes one, and three on a machine that is busy
 
 
 @workflow.defn

@@ -12,7 +12,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from notifications.database import execute_prepared
+from notifications.database import execute, execute_prepared
 from notifications.tables import Import, ImportRefusal
 
 # A later row is looked for in the index of the ids: with a plain comparison of lines the planner might read all of
@@ -130,6 +130,7 @@ async def _copy(session: AsyncSession, statement: str, import_id: UUID, rows: Se
 
 async def page(session: AsyncSession, import_id: UUID, *, after: int, limit: int) -> Sequence[Any]:
     """The next rows by line, with `superseded` where a later one has the same id."""
+    await execute(session, "SET LOCAL enable_bitmapscan = off")  # it would sort all that is left for each page
     return await execute_prepared(session, _PAGE, {"import_id": import_id, "after": after, "limit": limit})
 
 
