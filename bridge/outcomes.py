@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 from datetime import UTC, datetime
 from typing import Any
+from uuid import UUID
 
 import orjson
 import structlog
@@ -13,8 +14,11 @@ from bridge.metrics import OUTCOME_AGE, OUTCOME_SECONDS, OUTCOMES
 from bridge.producer import EventProducer
 from bridge.readiness import Patience, StoppedError
 from bridge.topics import OUTCOMES as TOPIC
+from notifications.campaigns.accounts import Account, count
+from notifications.database import create_sessions
 from notifications.ids import message_id
 from notifications.queries.outbox import Outcome, become_publisher, mark_published, oldest_unpublished, unpublished
+from notifications.statuses import MessageStatus
 
 _BATCH = 500
 _SHORTEST_WAIT, _LONGEST_WAIT = 0.05, 1.0  # seconds between two looks
@@ -30,6 +34,7 @@ class OutcomePublisher:
         self, engine: AsyncEngine, producer: EventProducer, *, patience: Patience, stopping: asyncio.Event
     ) -> None:
         self._engine = engine
+        self._sessions = create_sessions(engine)
         self._producer = producer
         self._patience = patience
         self._stopping = stopping
@@ -66,10 +71,11 @@ class OutcomePublisher:
 
     async def _publish(self, connection: AsyncConnection, outcomes: list[Outcome]) -> None:
         """Hand all over in order, then mark those that arrived; the first failure is raised after that."""
+        accounts = await self._accounts(outcomes)
         reports: list[asyncio.Future[Any]] = []
         failure: BaseException | None = None
         for outcome in outcomes:
-            key, value = encode(outcome)
+            key, value = encode(outcome, accounts.get(outcome.origin_id) if outcome.is_of_campaign else None)
             try:
                 reports.append(self._producer.enqueue(TOPIC, key, value, _HEADERS))
             except Exception as error:  # noqa: BLE001 - raised below, once what was handed over is marked
@@ -84,6 +90,11 @@ class OutcomePublisher:
         if failure is not None:
             raise failure
 
+    async def _accounts(self, outcomes: list[Outcome]) -> dict[UUID, Account]:
+        """How far the campaigns are that an outcome is about."""
+        campaigns = {outcome.origin_id for outcome in outcomes if outcome.is_of_campaign}
+        return {campaign: await count(self._sessions, campaign) for campaign in campaigns}
+
     async def _wait(self, seconds: float) -> None:
         try:
             async with asyncio.timeout(seconds):
@@ -93,37 +104,55 @@ class OutcomePublisher:
         raise StoppedError
 
 
-def encode(outcome: Outcome) -> tuple[str, bytes]:
-    """The record's key and value (docs/contracts: "Outcomes out"); holds ids, never an address."""
-    is_campaign = outcome.origin_kind == "campaign"
+def encode(outcome: Outcome, account: Account | None = None) -> tuple[str, bytes]:
+    """The record's key and value (docs/contracts: "Outcomes out"); holds ids, never an address.
+
+    `account` is of the campaign that the outcome is about.
+    """
     key = outcome.recipient_id or str(outcome.origin_id)
     recipient = {"recipient": outcome.recipient_id} if outcome.recipient_id is not None else {}
     cause = {"causationid": outcome.event_id} if outcome.event_id is not None else {}
-    event = None if outcome.event_id is None else {"source": outcome.event_source, "id": outcome.event_id}
+    word = "stuck" if outcome.stuck else outcome.status
     document = {
         "specversion": "1.0",
         "id": str(outcome.id),
         "source": "/tidings",
-        "type": f"tidings.message.{'stuck' if outcome.stuck else outcome.status}",
+        "type": f"tidings.{'campaign' if outcome.is_of_campaign else 'message'}.{word}",
         "time": outcome.created_at.astimezone(UTC).isoformat().replace("+00:00", "Z"),
         "datacontenttype": "application/json",
         **recipient,
         **cause,
         "partitionkey": key,
-        "data": {
-            "event": event,
-            "notification_id": None if is_campaign else str(outcome.origin_id),
-            "campaign_id": str(outcome.origin_id) if is_campaign else None,
-            "message_id": str(message_id(outcome.origin_id, outcome.seq)),
-            "version": outcome.version,
-            "channel": outcome.channel,
-            "provider": outcome.provider,
-            "status": outcome.status,
-            "reason": outcome.reason,
-            "attempt": outcome.attempt,
-        },
+        "data": _message(outcome) if account is None else _campaign(outcome, account),
     }
     return key, orjson.dumps(document)
+
+
+def _message(outcome: Outcome) -> dict[str, Any]:
+    is_campaign = outcome.origin_kind == "campaign"
+    event = {"source": outcome.event_source, "id": outcome.event_id}
+    return {
+        "event": None if is_campaign or outcome.event_id is None else event,
+        "notification_id": None if is_campaign else str(outcome.origin_id),
+        "campaign_id": str(outcome.origin_id) if is_campaign else None,
+        "message_id": str(message_id(outcome.origin_id, outcome.seq)),
+        "version": outcome.version,
+        "channel": outcome.channel,
+        "provider": outcome.provider,
+        "status": outcome.status,
+        "reason": outcome.reason,
+        "attempt": outcome.attempt,
+    }
+
+
+def _campaign(outcome: Outcome, account: Account) -> dict[str, Any]:
+    return {
+        "campaign_id": str(outcome.origin_id),
+        "round": outcome.attempt,
+        "version": outcome.version,
+        "status": outcome.status,
+        "counts": {"targeted": account.targeted, **{str(each): account.of(each) for each in MessageStatus}},
+    }
 
 
 def _show_age(oldest: datetime | None) -> None:
@@ -134,5 +163,6 @@ def _show_age(oldest: datetime | None) -> None:
 def _count(arrived: list[Outcome]) -> None:
     now = datetime.now(UTC)
     for outcome in arrived:
-        OUTCOMES.labels("stuck" if outcome.stuck else outcome.status).inc()
+        word = "stuck" if outcome.stuck else outcome.status
+        OUTCOMES.labels(f"campaign_{word}" if outcome.is_of_campaign else word).inc()
         OUTCOME_SECONDS.observe(max(0.0, (now - outcome.created_at).total_seconds()))

@@ -170,6 +170,6 @@ def note(
                 provider=None,
                 status=_PUBLISHED[command],
                 reason=campaign.pause_reason,
-                attempt=0,
+                attempt=campaign.round,
             )
         )

@@ -8,12 +8,17 @@ from uuid import UUID
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from notifications.campaigns.lifecycle import OUTCOME_SEQ
+
 _LOCK = 0x7469_6469_6E67_7301  # "tidings", 1: one publisher at a time
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """A change of a message's status; `event_source` and `event_id` name its event and are None for campaigns."""
+    """A change of a message's status, or of its campaign: then `seq` is 0 and `attempt` the round.
+
+    `event_source` and `event_id` name the event that caused it; both are None where none did.
+    """
 
     id: int
     origin_id: UUID
@@ -31,14 +36,20 @@ class Outcome:
     event_source: str | None
     event_id: str | None
 
+    @property
+    def is_of_campaign(self) -> bool:
+        """Of a campaign itself; its messages begin at 1."""
+        return self.origin_kind == "campaign" and self.seq == OUTCOME_SEQ
+
 
 _UNPUBLISHED = """
 SELECT o.id, o.origin_id, o.origin_kind, o.seq, o.version, o.channel, o.provider, o.status, o.stuck, o.reason,
        o.attempt, o.created_at, coalesce(m.recipient_id, n.recipient_id) AS recipient_id,
-       n.source AS event_source, n.event_id
+       coalesce(n.source, c.source) AS event_source, coalesce(n.event_id, c.event_id) AS event_id
 FROM outbox o
 LEFT JOIN messages m ON m.origin_id = o.origin_id AND m.seq = o.seq
 LEFT JOIN notifications n ON n.id = o.origin_id AND o.origin_kind = 'notification'
+LEFT JOIN campaigns c ON c.id = o.origin_id AND o.origin_kind = 'campaign'
 WHERE o.published_at IS NULL
 ORDER BY o.id
 LIMIT :limit

@@ -103,7 +103,8 @@ class OutboxEntry(SQLModel, table=True):
     """A change of a message's status to publish, inserted by the statement that made it.
 
     The publisher (bridge/outcomes.py) joins the notification and makes the CloudEvent: Postgres has no UUIDv5.
-    Rows of one message are in order: their ids are drawn under its row lock.
+    Rows of one message are in order: their ids are drawn under its row lock. `seq` 0 is a change of a campaign itself,
+    under the campaign's row lock; its `attempt` is the round.
     """
 
     __tablename__ = "outbox"
@@ -116,7 +117,7 @@ class OutboxEntry(SQLModel, table=True):
     version: int
     channel: str
     provider: str | None
-    status: str  # MessageStatus; the event's type is `stuck` where `stuck` holds
+    status: str  # MessageStatus, or what became of the campaign; the event's type is `stuck` where `stuck` holds
     stuck: bool = False
     reason: str | None
     attempt: int

@@ -18,12 +18,16 @@ from bridge.outcomes import OutcomePublisher, encode
 from bridge.producer import EventProducer
 from bridge.readiness import Patience, Readiness
 from bridge.topics import OUTCOMES
+from notifications.campaigns import changes
+from notifications.campaigns.lifecycle import Asked, CommandName, carry_out
 from notifications.database import Sessions, execute, transaction
 from notifications.ids import message_id
 from notifications.queries.outbox import Outcome, become_publisher
 from notifications.queries.reconciliation import ReconciliationStore, Unpublished
+from notifications.statuses import MessageStatus
 from tests.bridge.running import eventually
 from tests.support.faulty_kafka import MSG_SIZE_TOO_LARGE, NOT_ENOUGH_REPLICAS, PRODUCE, FaultyCluster
+from tests.support.running_campaigns import insert_campaign
 
 
 class _Bench:
@@ -61,9 +65,10 @@ class _Bench:
             await execute(session, statement, {"id": origin_id, "minutes": minutes})
 
     async def published(self, origin_id: UUID) -> list[dict[str, Any]]:
-        """The outcomes of this notification on the topic, in its order."""
+        """The outcomes of this notification or campaign on the topic, in its order."""
         everything = await asyncio.to_thread(self._read)
-        return [one for one in everything if one["data"]["notification_id"] == str(origin_id)]
+        ids = ("notification_id", "campaign_id")
+        return [one for one in everything if str(origin_id) in (one["data"].get(name) for name in ids)]
 
     def _read(self) -> list[dict[str, Any]]:
         consumer = Consumer({"bootstrap.servers": self.cluster.bootstrap, "group.id": "t", "fetch.wait.max.ms": 10})
@@ -193,7 +198,24 @@ async def test_a_publisher_that_hangs_is_seen_by_the_others_and_cut_off(bench: _
     assert not await store.cut_publisher(), "nobody publishes"
 
 
-def _outcome(**changes: Any) -> Outcome:
+async def test_what_becomes_of_a_campaign_with_its_counts(bench: _Bench) -> None:
+    event = {"source": "https://acme.example/marketing", "event_id": "spring-2027"}
+    campaign = await insert_campaign(bench.sessions, messages=3, round=2, version=4, **event)
+    for command, change in ((CommandName.PAUSE, changes.pause), (CommandName.CANCEL, changes.cancel)):
+        async with transaction(bench.sessions) as session:
+            await carry_out(session, campaign, command, Asked(by="ana"), change)
+    async with bench.publisher():
+        await eventually(lambda: bench.all_published(campaign))
+    paused, cancelled = await bench.published(campaign)
+    assert (paused["type"], paused["data"]["status"]) == ("tidings.campaign.paused", "paused")
+    assert (paused["partitionkey"], paused["causationid"]) == (str(campaign), "spring-2027")
+    counts = dict.fromkeys(MessageStatus, 0) | {"targeted": 3, "cancelled": 3}
+    wanted = {"campaign_id": str(campaign), "round": 2, "version": 6, "status": "cancelled", "counts": counts}
+    assert (cancelled["type"], cancelled["data"]) == ("tidings.campaign.cancelled", wanted)
+    assert REGISTRY.get_sample_value("tidings_bridge_outcomes_total", {"status": "campaign_cancelled"})
+
+
+def _outcome(**given: Any) -> Outcome:
     values = {
         "id": 7,
         "origin_id": UUID("a56453a4-7db3-5408-8b23-96f8b4313634"),
@@ -211,7 +233,7 @@ def _outcome(**changes: Any) -> Outcome:
         "event_source": "https://acme.example/payments",
         "event_id": "pay_8812-succeeded",
     }
-    return Outcome(**{**values, **changes})
+    return Outcome(**{**values, **given})
 
 
 def test_the_published_shape() -> None:

@@ -5,6 +5,7 @@ import json
 import re
 import shutil
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
@@ -27,6 +28,7 @@ from notifications.audiences.conditions import (
     Op,
     parse_condition,
 )
+from notifications.campaigns.accounts import Account
 from notifications.catalogue.definition import DELIVERY_DEFAULTS, Definition
 from notifications.catalogue.publish import load_folder
 from notifications.durations import format_duration
@@ -35,6 +37,7 @@ from notifications.ids import event_uuid, message_id
 from notifications.profiles.fields import checked_profile
 from notifications.queries.outbox import Outcome
 from notifications.rendering.environment import Sources, TemplateEnvironment
+from notifications.statuses import MessageStatus
 from tests.support.documents import ROOT, Fence, fences
 
 CONTRACTS = ROOT / "docs/contracts.md"
@@ -113,7 +116,7 @@ def test_the_ids_on_the_page_are_those_of_the_event() -> None:
 
 
 def test_the_outcome_on_the_page_has_the_form_that_is_published() -> None:
-    (shown,) = [document for fence, document in _json_examples() if document.get("source") == "/tidings"]
+    shown, of_campaign = [document for fence, document in _json_examples() if document.get("source") == "/tidings"]
     data = shown["data"]
     outcome = Outcome(
         id=int(shown["id"]),
@@ -136,6 +139,25 @@ def test_the_outcome_on_the_page_has_the_form_that_is_published() -> None:
     assert json.loads(value) == shown
     assert key == shown["partitionkey"]
     assert event_uuid(data["event"]["source"], data["event"]["id"]) == UUID(data["notification_id"])
+    data = of_campaign["data"]
+    outcome = replace(
+        outcome,
+        id=int(of_campaign["id"]),
+        origin_id=UUID(data["campaign_id"]),
+        origin_kind="campaign",
+        seq=0,
+        attempt=data["round"],
+        version=data["version"],
+        status=data["status"],
+        stuck=False,
+        created_at=datetime(2027, 3, 1, 8, 12, 31, 20411, tzinfo=UTC),
+        recipient_id=None,
+        event_source="https://acme.example/marketing",
+        event_id="spring-2027",
+    )
+    by_status = {MessageStatus(name): number for name, number in data["counts"].items() if name != "targeted"}
+    assert json.loads(encode(outcome, Account(outcome.created_at, by_status))[1]) == of_campaign
+    assert event_uuid(outcome.event_source or "", outcome.event_id or "") == outcome.origin_id
 
 
 def test_profiles_on_the_pages_are_valid() -> None:
