@@ -26,6 +26,7 @@ from api.problems import (
 from api.reference import render_reference
 from api.routes import (
     audiences,
+    campaign_account,
     campaigns,
     events,
     health,
@@ -46,6 +47,7 @@ OpenContext = Callable[[Settings], AbstractAsyncContextManager[ApiContext]]
 
 _ROUTES = (
     campaigns,
+    campaign_account,
     events,
     notifications,
     messages,

@@ -1,5 +1,6 @@
 """The collaborators of one process, built by hand in api/composition.py and handed to the routes by the lifespan."""
 
+import asyncio
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
 from typing import Annotated, TypedDict
@@ -21,7 +22,7 @@ from notifications.unsubscribe import UnsubscribeLinks
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ApiContext:
-    """`hash_key` keys the hashes that stand for addresses."""
+    """`hash_key` keys the hashes that stand for addresses. `closing` is set when the process is asked to stop."""
 
     settings: Settings
     sessions: Sessions
@@ -36,6 +37,7 @@ class ApiContext:
     unsubscribe: UnsubscribeLinks
     accounts: Accounts
     receipt_sources: Mapping[str, ReceiptSource] = field(default_factory=dict)
+    closing: asyncio.Event = field(default_factory=asyncio.Event)
 
 
 class State(TypedDict):

@@ -55,7 +55,14 @@ def listen(host: str, port: int) -> socket.socket:
 
 
 class _Server(uvicorn.Server):
-    """Ends the coroutine on a signal; uvicorn's own would end the process by the signal afterwards."""
+    """Ends the coroutine on a signal; uvicorn's own would end the process by the signal afterwards.
+
+    Answers that have no end of their own, end with `closing`: the server waits for those that are under way.
+    """
+
+    def __init__(self, config: uvicorn.Config, closing: asyncio.Event) -> None:
+        super().__init__(config)
+        self._closing = closing
 
     @override
     @contextlib.contextmanager
@@ -70,6 +77,7 @@ class _Server(uvicorn.Server):
                 loop.remove_signal_handler(number)
 
     def _stop(self) -> None:
+        self._closing.set()
         self.should_exit = True
 
 
@@ -96,7 +104,7 @@ async def serve(settings: Settings) -> None:
             port = sock.getsockname()[1]
             guarded = usable_token(settings.api_token) is not None
             log.info("api.listening", host=settings.api_host, port=port, guarded=guarded)
-            await _Server(config).serve(sockets=[sock])
+            await _Server(config, context.closing).serve(sockets=[sock])
     log.info("api.stopped")
 
 

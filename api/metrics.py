@@ -2,7 +2,7 @@
 
 import time
 
-from prometheus_client import Counter, Histogram
+from prometheus_client import Counter, Gauge, Histogram
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 REQUESTS = Counter("tidings_api_requests_total", "Requests by handler and status code.", ["handler", "status"])
@@ -10,6 +10,7 @@ SECONDS = Histogram("tidings_api_request_seconds", "Time from the request to the
 
 RECEIPTS = Counter("tidings_receipts_total", "Providers' receipts by what became of them.", ["provider", "result"])
 UNSUBSCRIBES = Counter("tidings_unsubscribes_total", "What came by the links of messages, by its result.", ["result"])
+PROGRESS_STREAMS = Gauge("tidings_progress_streams", "Who follows the progress of a campaign at this moment.")
 
 
 class RequestMetrics:

@@ -50,6 +50,9 @@ NOT_FOUND = ProblemType("not-found", 404, "There is no such thing", "Check the p
 METHOD_NOT_ALLOWED = ProblemType(
     "method-not-allowed", 405, "This path has no such method", "Use a method that the `Allow` header names."
 )
+NOT_ACCEPTABLE = ProblemType(
+    "not-acceptable", 406, "There is no such form of it", "Ask with an Accept, or a `format`, that `detail` names."
+)
 REQUEST_TIMEOUT = ProblemType("request-timeout", 408, "The body came too slowly", "Send the request again.")
 CONFLICT = ProblemType(
     "conflict", 409, "The state does not allow it", "Read the resource again; `detail` says what its state allows."
@@ -106,6 +109,7 @@ PROBLEMS = (
     FORBIDDEN_HOST,
     NOT_FOUND,
     METHOD_NOT_ALLOWED,
+    NOT_ACCEPTABLE,
     REQUEST_TIMEOUT,
     CONFLICT,
     ID_REUSED,

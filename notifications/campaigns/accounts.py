@@ -2,10 +2,11 @@
 
 import asyncio
 import time
-from collections import defaultdict
+from collections import defaultdict, deque
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from itertools import pairwise
 from uuid import UUID
 
 from notifications.database import Sessions, execute_alone
@@ -14,6 +15,16 @@ from notifications.statuses import MessageStatus
 
 _AT_MOST_EVERY = 1.0  # seconds between two counts of one campaign
 _SHARE = 0.2  # of one process's time at most, where a count takes long
+_REMEMBERED = 120  # counts of a campaign, for the plot of its rate
+_REMEMBERED_SECONDS = 30.0  # without anybody who looks
+# What a provider took: a bounce is reported after that.
+_ACCEPTED = (
+    MessageStatus.SENT,
+    MessageStatus.DELIVERED,
+    MessageStatus.OPENED,
+    MessageStatus.CLICKED,
+    MessageStatus.BOUNCED,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +50,18 @@ class Account:
     def in_flight(self) -> int:
         return self.of(MessageStatus.SENDING)
 
+    @property
+    def accepted(self) -> int:
+        return sum(self.of(status) for status in _ACCEPTED)
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """Messages accepted per second, between the count before and the one at `at`."""
+
+    at: datetime
+    per_second: float
+
 
 async def count(sessions: Sessions, campaign_id: UUID) -> Account:
     """Count now, in one statement: no message is missed or counted twice while others change."""
@@ -59,6 +82,7 @@ class Accounts:
         self._sessions = sessions
         self._locks: dict[UUID, asyncio.Lock] = defaultdict(asyncio.Lock)
         self._last: dict[UUID, tuple[Account, float]] = {}  # with the instant from which it is too old
+        self._past: dict[UUID, deque[Account]] = {}
 
     async def of(self, campaign_id: UUID) -> Account:
         """At most about a second old."""
@@ -71,11 +95,22 @@ class Accounts:
             took = time.monotonic() - begun
             self._forget_old()
             self._last[campaign_id] = (account, begun + max(_AT_MOST_EVERY, took / _SHARE))
+            self._past.setdefault(campaign_id, deque(maxlen=_REMEMBERED)).append(account)
             return account
+
+    def paces(self, campaign_id: UUID) -> list[Pace]:
+        """How fast it went, oldest first, for as long as somebody has been looking."""
+        counted = list(self._past.get(campaign_id, ()))
+        return [
+            Pace(after.at, max(0, after.accepted - before.accepted) / (after.at - before.at).total_seconds())
+            for before, after in pairwise(counted)
+            if after.at > before.at
+        ]
 
     def _forget_old(self) -> None:
         now = time.monotonic()
-        for campaign_id in [key for key, (_, until) in self._last.items() if until < now]:
+        for campaign_id in [key for key, (_, until) in self._last.items() if until + _REMEMBERED_SECONDS < now]:
             del self._last[campaign_id]
+            del self._past[campaign_id]
             if not self._locks[campaign_id].locked():
                 del self._locks[campaign_id]
