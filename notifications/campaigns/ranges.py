@@ -6,13 +6,17 @@ twice, and no connection is held while a provider is called. Recording is the le
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 from uuid import UUID
 
 from notifications.database import Sessions, execute_alone
 from notifications.queries import ranges as sql
 from notifications.statuses import MessageStatus
+
+# From a claim until nobody can write down any more what came of its call: 5 s to begin, 21 s for the call, 30 s of
+# patience with Postgres, and 4 s for the statement that was begun last.
+ANSWER_WINDOW = timedelta(seconds=60)
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +54,10 @@ class ClaimedMessage(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Left:
-    """What a range still has: `next_due` is when the next of its messages may be claimed, None where none waits."""
+    """What a range still has: `next_due` is when the next of its messages may be claimed, None where none waits.
+
+    A message whose call an earlier try began may be claimed once that try cannot answer any more.
+    """
 
     state: str  # CampaignState
     is_ours: bool
@@ -58,11 +65,15 @@ class Left:
 
 
 class RangeLedger:
-    """One per process; `process` tells its claims from those of others."""
+    """One per process; `process` tells its claims from those of others.
 
-    def __init__(self, sessions: Sessions, *, process: str) -> None:
+    No call of an earlier try is taken for lost before `answer_window` is over.
+    """
+
+    def __init__(self, sessions: Sessions, *, process: str, answer_window: timedelta = ANSWER_WINDOW) -> None:
         self._sessions = sessions
         self._process = process
+        self._answer_window = answer_window
 
     async def begin(self, campaign_id: UUID, round_number: int, first_seq: int) -> Hold | None:
         """Take the range over from whoever had it; None: nothing of it waits any more, or it is not there."""
@@ -78,7 +89,13 @@ class RangeLedger:
 
         Those that may not be sent are ended in the same statement, and are told with how they ended.
         """
-        parameters = {"after": after, "limit": limit, "provider": provider, "process": self._process}
+        parameters = {
+            "after": after,
+            "limit": limit,
+            "provider": provider,
+            "process": self._process,
+            "answer_window": self._answer_window,
+        }
         return [ClaimedMessage._make(row) for row in await self._run(sql.CLAIM, hold.key | parameters)]
 
     async def release(self, hold: Hold, messages: Sequence[ClaimedMessage]) -> None:
@@ -88,7 +105,8 @@ class RangeLedger:
             await self._run(sql.RELEASE, hold.key | given)
 
     async def left(self, hold: Hold) -> Left:
-        ((state, is_ours, next_due),) = await self._run(sql.LEFT, hold.key)
+        parameters = hold.key | {"answer_window": self._answer_window}
+        ((state, is_ours, next_due),) = await self._run(sql.LEFT, parameters)
         return Left(state, is_ours, next_due)
 
     async def finish(self, hold: Hold) -> bool:

@@ -10,7 +10,8 @@ RETURNING epoch, last_seq
 
 # The next rows of the range after a moving cursor. The range's row is locked in share mode, so that a try that raises
 # the epoch waits for claims under the old one, and those after it find nothing. A row in `sending` under a lower epoch
-# is a call whose answer is lost: it is sent again only where duplicates are allowed.
+# is left alone while somebody may still write down what came of its call. After that its answer is lost: it is sent
+# again only where duplicates are allowed.
 CLAIM = f"""
 WITH campaign AS MATERIALIZED (
     SELECT id FROM campaigns WHERE id = %(campaign)s AND state = 'running'
@@ -36,7 +37,8 @@ WITH campaign AS MATERIALIZED (
                END AS is_opted_out
         FROM messages m
         WHERE m.origin_id = %(campaign)s AND m.seq > %(after)s AND m.seq <= range.last_seq
-          AND (m.status = 'pending' AND m.due_at <= now() OR m.status = 'sending' AND m.range_epoch < %(epoch)s)
+          AND (m.status = 'pending' AND m.due_at <= now()
+               OR m.status = 'sending' AND m.range_epoch < %(epoch)s AND m.claimed_at <= now() - %(answer_window)s)
         ORDER BY m.seq LIMIT %(limit)s FOR UPDATE OF m
     ) m
 ), judged AS (
@@ -92,14 +94,16 @@ FROM held h WHERE m.origin_id = %(campaign)s AND m.seq = h.seq
 RETURNING m.seq
 """
 
-# What is left after the last claim: None as the next time means that nothing waits.
+# What is left after the last claim: None as the next time means that nothing waits, calls of earlier tries included.
 LEFT = """
 SELECT c.state, r.epoch = %(epoch)s AS is_ours, m.next_due
 FROM campaigns c
 JOIN campaign_ranges r ON r.campaign_id = c.id AND r.round = %(round)s AND r.first_seq = %(first)s
 CROSS JOIN LATERAL (
-    SELECT min(due_at) AS next_due FROM messages
-    WHERE origin_id = %(campaign)s AND seq BETWEEN r.first_seq AND r.last_seq AND status = 'pending') m
+    SELECT min(CASE status WHEN 'pending' THEN due_at ELSE claimed_at + %(answer_window)s END) AS next_due
+    FROM messages
+    WHERE origin_id = %(campaign)s AND seq BETWEEN r.first_seq AND r.last_seq
+      AND (status = 'pending' OR status = 'sending' AND range_epoch < %(epoch)s)) m
 WHERE c.id = %(campaign)s
 """
 

@@ -6,13 +6,15 @@ from uuid import UUID
 
 import pytest
 
-from notifications.campaigns.ranges import ClaimedMessage, Hold, RangeLedger, is_claimed
+from activities import lanes
+from notifications.campaigns.ranges import ANSWER_WINDOW, ClaimedMessage, Hold, RangeLedger, is_claimed
 from notifications.database import Sessions, execute, transaction
 from notifications.ledger import Ledger, Result
 from notifications.statuses import AttemptOutcome, CampaignState
 from tests.support.running_campaigns import change_campaign, insert_campaign, statuses_of
 
 NOW = datetime.now(UTC)
+LOST = f"claimed_at = now() - interval '{ANSWER_WINDOW.total_seconds()} seconds'"  # nobody answers any more
 
 
 @pytest.fixture
@@ -75,8 +77,34 @@ async def test_a_call_whose_answer_is_lost_is_sent_again_only_where_duplicates_a
 ):
     campaign = await insert_campaign(sessions, messages=1, duplicates=duplicates)
     await claim(ranges, await begin(ranges, campaign))
+    await update(sessions, campaign, LOST)
     (found,) = await claim(ranges, await begin(ranges, campaign))
     assert (found.status, found.attempt) == (status, attempt)
+
+
+@pytest.mark.parametrize("duplicates", ["at_most_once", "at_least_once"])
+async def test_a_call_that_may_still_be_answered_is_left_to_the_try_that_began_it(
+    ranges: RangeLedger, ledger: Ledger, sessions: Sessions, duplicates: str
+):
+    campaign = await insert_campaign(sessions, messages=1, duplicates=duplicates)
+    earlier = await begin(ranges, campaign)
+    claimed = await claim(ranges, earlier)
+    await update(sessions, campaign, f"{LOST} + interval '1 second'")
+    later = await begin(ranges, campaign)
+    assert await claim(ranges, later) == []
+    left = await ranges.left(later)
+    assert left.next_due is not None
+    assert timedelta() < left.next_due - datetime.now(UTC) <= timedelta(seconds=1)
+    assert not await ranges.finish(later)
+    await record(ledger, earlier, claimed, AttemptOutcome.ACCEPTED)
+    assert await claim(ranges, later) == []
+    assert await statuses_of(sessions, campaign) == {"sent": 1}
+    assert await ranges.finish(later)
+
+
+def test_no_call_is_answered_after_its_window():
+    call = timedelta(seconds=lanes.CLAIM_TO_CALL_SECONDS + lanes.CALL_SECONDS + lanes.DEADLINE_GRACE_SECONDS)
+    assert call + lanes.PATIENCE < ANSWER_WINDOW
 
 
 async def test_the_same_try_leaves_its_own_calls_alone(ranges: RangeLedger, sessions: Sessions):
@@ -145,7 +173,8 @@ async def test_a_zombie_releases_nothing_of_a_later_try(ranges: RangeLedger, ses
     campaign = await insert_campaign(sessions, messages=1, duplicates="at_least_once")
     earlier = await begin(ranges, campaign)
     held = await claim(ranges, earlier)
-    await claim(ranges, await begin(ranges, campaign))
+    await update(sessions, campaign, LOST)
+    assert len(await claim(ranges, await begin(ranges, campaign))) == 1
     await ranges.release(earlier, held)
     assert await statuses_of(sessions, campaign) == {"sending": 1}
 
