@@ -28,7 +28,7 @@ from notifications.providers.base import (
     Provider,
     TransientDeliveryError,
 )
-from notifications.rates import Rate, Rates
+from notifications.rates import Grant, ProviderRates, Rate, Rates
 from notifications.rendering.errors import RenderError
 from notifications.statuses import AttemptOutcome, Channel
 
@@ -54,7 +54,7 @@ class Tools:
     breaker: Breaker
     dead_addresses: DeadAddresses
     slots: Mapping[Channel, Slots]
-    provider_rates: Mapping[str, float]
+    provider_rates: ProviderRates
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,10 +105,13 @@ class Lanes:
                 self.stop()
                 return
             provider = self._provider()
-            if provider is None or not self._watch.may_begin(provider.name):
+            if provider is None or not self._may_go_on(provider):
                 return
             if not await self._send_some(provider):
                 return
+
+    def _may_go_on(self, provider: Provider) -> bool:
+        return self.trouble is None and not self.is_cut_short and self._watch.may_begin(provider.name)
 
     def _provider(self) -> Provider | None:
         name = self._watch.choose(tuple(self._providers))
@@ -120,39 +123,37 @@ class Lanes:
 
     async def _send_some(self, provider: Provider) -> bool:
         """Claim, send and record some messages; False: there was none."""
-        slots = self._tools.slots[self._content.channel]
-        wanted = await slots.take(1 if provider.name in self._watch.controls.troubled else CLAIM)
+        tools, controls = self._tools, self._watch.controls
+        slots = tools.slots[self._content.channel]
+        rates = tools.provider_rates.of_campaign(self._hold.campaign_id, controls.per_second, provider.name)
+        async with tools.rates.turn(rates):
+            if not self._may_go_on(provider):
+                return True
+            wanted = await slots.take(1 if provider.name in controls.troubled else CLAIM)
+            grant = Grant(0, 0.0)
+            try:
+                grant = await tools.rates.take(rates, wanted)
+            finally:
+                slots.give_back(wanted - grant.count)
+            if grant.count == 0:
+                await asyncio.sleep(min(grant.wait, _LONGEST_NAP))
+                return True
         try:
-            return await self._send_up_to(wanted, provider)
+            return await self._send_up_to(grant.count, provider, rates)
         finally:
-            slots.give_back(wanted)
+            slots.give_back(grant.count)
 
-    async def _send_up_to(self, wanted: int, provider: Provider) -> bool:
-        rates = self._rates(provider)
-        grant = await self._tools.rates.take(rates, wanted)
-        if grant.count == 0:
-            await asyncio.sleep(min(grant.wait, _LONGEST_NAP))
-            return True
+    async def _send_up_to(self, granted: int, provider: Provider, rates: Sequence[Rate]) -> bool:
         begun = time.monotonic()
         async with self._claiming:
-            rows = await self._tools.ranges.claim(
-                self._hold, after=self._cursor, limit=grant.count, provider=provider.name
-            )
+            rows = await self._tools.ranges.claim(self._hold, after=self._cursor, limit=granted, provider=provider.name)
             if rows:
                 self._cursor = rows[-1].seq
         claimed = [row for row in rows if is_claimed(row)]
-        await self._tools.rates.give_back(rates, grant.count - len(claimed))
+        await self._tools.rates.give_back(rates, granted - len(claimed))
         if claimed:
             await self._deliver(claimed, provider, begun)
         return bool(rows)
-
-    def _rates(self, provider: Provider) -> list[Rate]:
-        rates = []
-        if self._watch.controls.per_second is not None:
-            rates.append(Rate(f"campaign:{self._hold.campaign_id}", self._watch.controls.per_second))
-        if provider.name in self._tools.provider_rates:
-            rates.append(Rate(f"provider:{provider.name}", self._tools.provider_rates[provider.name]))
-        return rates
 
     async def _deliver(self, claimed: list[ClaimedMessage], provider: Provider, begun: float) -> None:
         results = await asyncio.gather(*(self._send(message, provider, begun) for message in claimed))

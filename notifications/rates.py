@@ -4,16 +4,26 @@ The generic cell rate algorithm (ITU-T I.371): a key has a time at which its nex
 it on by `1 / rate`. In any one second a key lets at most `rate + max(1, rate * 0.5 s)` messages through.
 """
 
-from collections.abc import Sequence
+import asyncio
+from collections import Counter
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from uuid import UUID
+
+import structlog
 
 from notifications.database import Sessions, execute_alone
 from notifications.queries import rates as sql
 
+CAMPAIGNS_SHARE = 0.8  # of a provider's rate: the rest stays for single messages
+
+log = structlog.get_logger()
+
 
 @dataclass(frozen=True, slots=True)
 class Rate:
-    """`key` is `campaign:<id>` or `provider:<name>`; `per_second` is above 0."""
+    """`key` is `campaign:<id>`, `provider:<name>` or `campaigns:<provider>`; `per_second` is above 0."""
 
     key: str
     per_second: float
@@ -33,6 +43,24 @@ class Rates:
     def __init__(self, sessions: Sessions) -> None:
         self._sessions = sessions
         self._known: set[str] = set()
+        self._turns: dict[tuple[str, ...], tuple[asyncio.Lock, int]] = {}
+
+    @asynccontextmanager
+    async def turn(self, rates: Sequence[Rate]) -> AsyncIterator[None]:
+        """One of this process at a time asks and waits for these rates: many would all ask for the same messages."""
+        keys = tuple(rate.key for rate in rates)
+        if not keys:
+            yield
+            return
+        lock, users = self._turns.get(keys, (asyncio.Lock(), 0))
+        self._turns[keys] = (lock, users + 1)
+        try:
+            async with lock:
+                yield
+        finally:
+            lock, users = self._turns.pop(keys)
+            if users > 1:
+                self._turns[keys] = (lock, users - 1)
 
     async def take(self, rates: Sequence[Rate], wanted: int) -> Grant:
         """Take up to `wanted` messages from all of these together, or from none. Without a rate all are granted."""
@@ -68,3 +96,45 @@ class Rates:
 
 def _costs(rates: Sequence[Rate], times: int = 1) -> dict[str, list[str] | list[float]]:
     return {"keys": [rate.key for rate in rates], "seconds": [times / rate.per_second for rate in rates]}
+
+
+class ProviderRates:
+    """What each provider account takes a second, by name; campaigns and single messages share it. One per process.
+
+    A campaign asks before it claims, and gets no more than its share. A single message never waits: it is counted, and
+    campaigns wait for it.
+    """
+
+    def __init__(self, rates: Rates, per_second: Mapping[str, float]) -> None:
+        self._rates = rates
+        self._per_second = per_second
+        self._uncounted: Counter[str] = Counter()
+        self._counting: asyncio.Task[None] | None = None
+
+    def of_campaign(self, campaign_id: UUID, per_second: float | None, provider: str) -> list[Rate]:
+        """The rates that a campaign's messages take from; `per_second` is the campaign's own."""
+        found = [] if per_second is None else [Rate(f"campaign:{campaign_id}", per_second)]
+        limit = self._per_second.get(provider)
+        if limit is not None:
+            found += [Rate(f"provider:{provider}", limit), Rate(f"campaigns:{provider}", limit * CAMPAIGNS_SHARE)]
+        return found
+
+    def count_single(self, provider: str) -> None:
+        """A single message is about to go out; those of the same moment are counted together."""
+        if provider in self._per_second:
+            self._uncounted[provider] += 1
+            if self._counting is None or self._counting.done():
+                self._counting = asyncio.create_task(self._count())
+
+    async def close(self) -> None:
+        if self._counting is not None:
+            await self._counting
+
+    async def _count(self) -> None:
+        while self._uncounted:
+            counted, self._uncounted = self._uncounted, Counter()
+            for provider, count in counted.items():
+                try:
+                    await self._rates.debit([Rate(f"provider:{provider}", self._per_second[provider])], count)
+                except Exception as error:  # noqa: BLE001 - whatever it is: a message goes out uncounted, not late
+                    log.warning("rate.not_counted", provider=provider, count=count, error=type(error).__name__)

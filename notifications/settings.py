@@ -37,7 +37,13 @@ class _Section(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
-class SmtpSettings(_Section):
+class _Account(_Section):
+    """`per_second` is what the account takes, over all processes; None: nobody counts."""
+
+    per_second: float | None = Field(None, gt=0)
+
+
+class SmtpSettings(_Account):
     host: str = "localhost"
     port: int = 587
     username: str | None = None
@@ -49,7 +55,7 @@ class SmtpSettings(_Section):
     timeout_seconds: float = Field(20.0, gt=0)
 
 
-class SendGridSettings(_Section):
+class SendGridSettings(_Account):
     """`base_url` is `https://api.eu.sendgrid.com` for an account of the EU region."""
 
     api_key: SecretStr | None = None
@@ -60,7 +66,7 @@ class SendGridSettings(_Section):
     timeout_seconds: float = Field(15.0, gt=0)
 
 
-class FcmSettings(_Section):
+class FcmSettings(_Account):
     """`credentials` is the service account's JSON (or `TIDINGS_FCM__CREDENTIALS_FILE`, its path)."""
 
     credentials: SecretStr | None = None
@@ -68,7 +74,7 @@ class FcmSettings(_Section):
     timeout_seconds: float = Field(10.0, gt=0)
 
 
-class TwilioSettings(_Section):
+class TwilioSettings(_Account):
     account_sid: str = ""
     auth_token: SecretStr | None = None
     from_number: str | None = None
@@ -78,7 +84,7 @@ class TwilioSettings(_Section):
     timeout_seconds: float = Field(15.0, gt=0)
 
 
-class MetaSettings(_Section):
+class MetaSettings(_Account):
     """WhatsApp Cloud API."""
 
     phone_number_id: str = ""
@@ -186,6 +192,18 @@ class Settings(BaseSettings):
             Channel.SMS: self.sms_providers,
             Channel.WHATSAPP: self.whatsapp_providers,
         }[channel]
+
+    @property
+    def provider_rates(self) -> dict[str, float]:
+        """Messages a second of the accounts that have a rate."""
+        accounts: dict[str, _Account] = {
+            "smtp": self.smtp,
+            "sendgrid": self.sendgrid,
+            "fcm": self.fcm,
+            "twilio": self.twilio,
+            "meta": self.meta,
+        }
+        return {name: account.per_second for name, account in accounts.items() if account.per_second is not None}
 
     def capped_retry(self, retry_for: timedelta) -> timedelta:
         return min(retry_for, self.max_retry_for) if self.max_retry_for is not None else retry_for

@@ -39,9 +39,10 @@ from notifications.profiles.profile import ProfileSource
 from notifications.profiles.source import build_profile_source
 from notifications.progress import Progress
 from notifications.providers.base import Provider
+from notifications.providers.counted import CountedProvider
 from notifications.providers.registry import build_providers
 from notifications.queries.reconciliation import ReconciliationStore
-from notifications.rates import Rates
+from notifications.rates import ProviderRates, Rates
 from notifications.rendering.render import Renderer
 from notifications.rerouting import Rerouting
 from notifications.retention import Retention
@@ -87,6 +88,7 @@ class Collaborators:
     sending: SendingActivities
     campaigns: CampaignActivities
     batches: BatchActivities
+    provider_rates: ProviderRates
 
 
 @asynccontextmanager
@@ -103,7 +105,9 @@ async def collaborators(
         providers = build_providers(settings, tuple(channels))
         for provider in (each for ordered in providers.values() for each in ordered):
             closing.push_async_callback(provider.close)
-        yield assemble(settings, client, engine, profiles=profiles, providers=providers)
+        built = assemble(settings, client, engine, profiles=profiles, providers=providers)
+        closing.push_async_callback(built.provider_rates.close)
+        yield built
 
 
 def assemble(
@@ -125,6 +129,8 @@ def assemble(
     renderer = Renderer()
     progress = Progress(sessions)
     links = UnsubscribeLinks.of(settings, hash_key)
+    rates = Rates(sessions)
+    provider_rates = ProviderRates(rates, settings.provider_rates)
     contents = Contents(sessions, catalogue=catalogue, renderer=renderer, links=links)
     return Collaborators(
         engine=engine,
@@ -144,7 +150,10 @@ def assemble(
         sending=SendingActivities(
             ledger=ledger,
             contents=contents,
-            providers=providers,
+            providers={
+                channel: tuple(CountedProvider(each, provider_rates.count_single) for each in ordered)
+                for channel, ordered in providers.items()
+            },
             dead_addresses=dead_addresses,
             breaker=breaker,
             client=client,
@@ -159,13 +168,14 @@ def assemble(
             tools=Tools(
                 ranges=RangeLedger(sessions, process=process),
                 ledger=ledger,
-                rates=Rates(sessions),
+                rates=rates,
                 breaker=breaker,
                 dead_addresses=dead_addresses,
                 slots={channel: Slots(_calls(channel, settings)) for channel in providers},
-                provider_rates={},
+                provider_rates=provider_rates,
             ),
         ),
+        provider_rates=provider_rates,
     )
 
 

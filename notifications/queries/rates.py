@@ -3,6 +3,8 @@
 # `seconds` is what one message costs of a key's time. A key that nobody used has room for half a second of its rate,
 # at least one message. All keys give or none does; their rows are locked in key order. Fewer than `least` are not
 # given: at a thousand a second, claims of two rows would cost more than the sends.
+# A key is never further ahead than half a second more than its room, else a rate that was slow would still be felt long
+# after it was raised, and single messages long after they went out: what is too much is forgotten.
 TAKE = """
 WITH held AS (
     SELECT r.key, w.seconds, greatest(w.seconds, 0.5) AS burst, r.arrival_at
@@ -11,7 +13,8 @@ WITH held AS (
 ), clock AS MATERIALIZED (
     SELECT clock_timestamp() AS at FROM (SELECT count(*) FROM held) AS locked
 ), seen AS (
-    SELECT key, seconds, burst, greatest(extract(epoch FROM arrival_at - at), 0) AS ahead FROM held, clock
+    SELECT key, seconds, burst, least(greatest(real_ahead, 0), burst + 0.5) AS ahead, real_ahead > burst + 0.5 AS is_far
+    FROM (SELECT *, extract(epoch FROM arrival_at - at) AS real_ahead FROM held, clock) h
 ), room AS (
     SELECT least(%(wanted)s, floor(min((burst - ahead) / seconds) + 1e-6))::int AS free,
            least(%(wanted)s, greatest(1, floor(min(burst / seconds) / 4)))::int AS least
@@ -20,7 +23,7 @@ WITH held AS (
     SELECT CASE WHEN free >= least THEN free ELSE 0 END AS count, least FROM room
 ), taken AS (
     UPDATE rate_limits r SET arrival_at = at + (s.ahead + g.count * s.seconds) * interval '1 second'
-    FROM seen s, granted g, clock WHERE r.key = s.key AND g.count > 0
+    FROM seen s, granted g, clock WHERE r.key = s.key AND (g.count > 0 OR s.is_far)
 )
 SELECT g.count, greatest(max(s.ahead - s.burst + g.least * s.seconds), 0)::float8 AS wait
 FROM granted g, seen s GROUP BY g.count

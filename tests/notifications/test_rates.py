@@ -2,11 +2,14 @@
 
 import asyncio
 import time
+from uuid import uuid4
 
 import pytest
+from pydantic import SecretStr
+from structlog.testing import capture_logs
 
-from notifications.database import Sessions, execute, transaction
-from notifications.rates import Grant, Rate, Rates
+from notifications.database import Sessions, create_engine, create_sessions, execute, transaction
+from notifications.rates import Grant, ProviderRates, Rate, Rates
 
 FAST = Rate("campaign:fast", 1000.0)
 SLOW = Rate("provider:slow", 2.0)
@@ -19,11 +22,10 @@ async def rates(sessions: Sessions) -> Rates:
     return Rates(sessions)
 
 
-async def hold_back(sessions: Sessions, rate: Rate, seconds: float) -> None:
+async def hold_back(sessions: Sessions, rate: Rate, seconds: float, *, relative: bool = False) -> None:
+    since = "arrival_at" if relative else "clock_timestamp()"
     async with transaction(sessions) as session:
-        changed = (
-            "UPDATE rate_limits SET arrival_at = clock_timestamp() + :seconds * interval '1 second' WHERE key = :key"
-        )
+        changed = f"UPDATE rate_limits SET arrival_at = {since} + :seconds * interval '1 second' WHERE key = :key"
         await execute(session, changed, {"key": rate.key, "seconds": seconds})
 
 
@@ -79,6 +81,91 @@ async def test_a_removed_key_is_made_again(rates: Rates, sessions: Sessions):
         await execute(session, "DELETE FROM rate_limits")
     assert (await rates.take([FAST], 1)).count == 0
     assert (await rates.take([FAST], 1)).count == 1
+
+
+async def test_a_rate_that_was_raised_is_felt_at_once(rates: Rates, sessions: Sessions):
+    assert (await rates.take([Rate("campaign:raised", 0.1)], 50)).count == 1  # the next one ten seconds later
+    raised = Rate("campaign:raised", 100.0)
+    refused = await rates.take([raised], 50)
+    assert refused.count == 0
+    assert refused.wait <= 0.75
+    assert (await rates.take([raised], 50)).wait <= refused.wait  # and does not begin anew with each question
+
+
+async def test_single_messages_of_long_ago_are_forgotten(rates: Rates):
+    provider = Rate("provider:flooded", 10.0)
+    await rates.debit([provider], 1000)
+    assert (await rates.take([provider], 1)).wait <= 0.75
+
+
+async def test_a_share_of_a_provider_stays_for_single_messages(rates: Rates):
+    shared = ProviderRates(rates, {"smtp": 10.0})
+    campaign = uuid4()
+    taken = shared.of_campaign(campaign, 500.0, "smtp")
+    assert taken == [Rate(f"campaign:{campaign}", 500.0), Rate("provider:smtp", 10.0), Rate("campaigns:smtp", 8.0)]
+    assert shared.of_campaign(campaign, None, "fcm") == []
+    assert (await rates.take(taken, 50)).count == 4
+    assert (await rates.take([Rate("provider:smtp", 10.0)], 50)).count == 1
+
+
+async def test_a_single_message_is_counted_and_does_not_wait(rates: Rates):
+    shared = ProviderRates(rates, {"sendgrid": 10.0})
+    for _ in range(15):
+        shared.count_single("sendgrid")
+        shared.count_single("smtp")  # has no rate
+    await shared.close()
+    assert (await rates.take(shared.of_campaign(uuid4(), None, "sendgrid"), 1)).wait > 0.5
+    assert (await rates.take(shared.of_campaign(uuid4(), None, "smtp"), 1)).count == 1
+
+
+async def test_a_single_message_goes_out_uncounted_where_postgres_is_out():
+    engine = create_engine(SecretStr("postgresql://nobody@127.0.0.1:1/none"))
+    shared = ProviderRates(Rates(create_sessions(engine)), {"smtp": 10.0})
+    with capture_logs() as logs:
+        shared.count_single("smtp")
+        await shared.close()
+    assert [(each["event"], each["count"]) for each in logs] == [("rate.not_counted", 1)]
+    await engine.dispose()
+
+
+async def test_one_of_a_process_asks_at_a_time(rates: Rates):
+    inside = 0
+    most = 0
+
+    async def ask(key: str) -> None:
+        nonlocal inside, most
+        async with rates.turn([Rate(key, 1.0)]):
+            inside += 1
+            most = max(most, inside)
+            await asyncio.sleep(0)
+            inside -= 1
+
+    await asyncio.gather(*(ask("campaign:same") for _ in range(5)))
+    assert most == 1
+    await asyncio.gather(*(ask(f"campaign:{number}") for number in range(5)))
+    assert most == 5
+
+
+@pytest.mark.parametrize("per_second", [10.0, 100.0, 1000.0])
+async def test_thirty_seconds_of_three_takers_keep_the_rate(rates: Rates, sessions: Sessions, per_second: float):
+    """Nobody sleeps: the row is set back by what they would have waited, as if that much time had passed."""
+    rate = Rate(f"campaign:steady-{per_second}", per_second)
+    takers = [rates, Rates(sessions), Rates(sessions)]
+    granted: list[tuple[float, int]] = []
+    skipped = 0.0
+    begun = time.monotonic()
+    while (now := time.monotonic() - begun + skipped) < 30:
+        grants = await asyncio.gather(*(taker.take([rate], 50) for taker in takers))
+        granted += [(now, grant.count) for grant in grants if grant.count]
+        wait = min(grant.wait for grant in grants)
+        await hold_back(sessions, rate, -wait, relative=True)
+        skipped += wait
+    total = sum(count for _, count in granted)
+    room = max(1.0, per_second * 0.5)  # of a key that nobody used: what the first moment has beyond the rate
+    assert total - room == pytest.approx(per_second * 30, rel=0.05)
+    late = per_second * 0.05  # the answer of a grant may be seen so much later than it was given
+    for since, _ in granted:
+        assert sum(count for at, count in granted if since <= at < since + 1) <= per_second + room + late
 
 
 async def test_three_processes_together_keep_the_rate(sessions: Sessions):

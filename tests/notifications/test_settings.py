@@ -111,3 +111,10 @@ def test_what_has_ended_may_be_kept_for_ever():
 def test_a_ledger_that_would_not_recognise_repeats_is_refused(period: str):
     with pytest.raises(SettingsError, match=r"TIDINGS_RETENTION__LEDGER: .*(at least 7d|is not a duration)"):
         load_settings({"TIDINGS_RETENTION__LEDGER": period})
+
+
+def test_accounts_with_a_rate_are_told_by_the_name_of_their_provider():
+    settings = load_settings({"TIDINGS_SENDGRID__PER_SECOND": "100", "TIDINGS_FCM__PER_SECOND": "0.5"})
+    assert settings.provider_rates == {"sendgrid": 100.0, "fcm": 0.5}
+    with pytest.raises(SettingsError, match="TIDINGS_META__PER_SECOND"):
+        load_settings({"TIDINGS_META__PER_SECOND": "0"})
