@@ -1,5 +1,7 @@
 """Commands on campaigns: the row first, in one transaction, then its workflow is started or woken."""
 
+import asyncio
+import time
 from collections.abc import Awaitable, Callable
 from uuid import UUID
 
@@ -21,6 +23,8 @@ from notifications.queries.campaigns import find_campaign
 from notifications.statuses import CampaignState, Channel
 from notifications.tables import Campaign
 
+WAKE_SECONDS = 1.0  # the row alone decides: nobody waits longer for a workflow to be told
+
 log = structlog.get_logger()
 
 Command = Callable[[Campaigns], Awaitable[Answer]]
@@ -40,35 +44,37 @@ async def command(context: ApiContext, wanted: Command) -> CampaignAnswer:
         raise ProblemError(CONFLICT, str(error), state=CampaignState.COMPLETED) from None
     except ContentError as error:
         raise ProblemError(INVALID, str(error)) from None
+    done = time.monotonic()
     campaign = answer.campaign
     if answer.changed:
         log.info("campaign.command", campaign_id=str(campaign.id), state=campaign.state, epoch=campaign.control_epoch)
     if campaign.launched_at is not None:
         await _tell_workflow(context, campaign)
-    return await answer_of(context, campaign)
+    return await answer_of(context, campaign, since=done)
 
 
 async def _tell_workflow(context: ApiContext, campaign: Campaign) -> None:
     """Start it where it may not have begun; the row alone decides, so that a workflow told late sends nothing wrong."""
     state = CampaignState(campaign.state)
     try:
-        if state in {CampaignState.SCHEDULED, CampaignState.PREPARING}:
-            await context.workflows.start_campaign(campaign.id, campaign.round, campaign.name)
-        await context.workflows.wake_campaign(campaign.id, campaign.round)
+        async with asyncio.timeout(None if state is CampaignState.SCHEDULED else WAKE_SECONDS):
+            if state in {CampaignState.SCHEDULED, CampaignState.PREPARING}:
+                await context.workflows.start_campaign(campaign.id, campaign.round, campaign.name)
+            await context.workflows.wake_campaign(campaign.id, campaign.round)
     except WorkflowGoneError:
         pass
-    except WorkflowsUnavailableError as error:
+    except (WorkflowsUnavailableError, TimeoutError) as error:
         if state is CampaignState.SCHEDULED:
             detail = "the launch is kept, but Temporal does not answer: send the same request again"
             raise ProblemError(UNAVAILABLE, detail, headers={"Retry-After": "5"}) from error
         log.warning("campaign.not_signalled", campaign_id=str(campaign.id), state=campaign.state)
 
 
-async def answer_of(context: ApiContext, campaign: Campaign) -> CampaignAnswer:
-    """The campaign with its account; a draft has none."""
+async def answer_of(context: ApiContext, campaign: Campaign, *, since: float = 0.0) -> CampaignAnswer:
+    """The campaign with its account, which is not older than `since` (`time.monotonic()`); a draft has none."""
     if campaign.launched_at is None:
         return CampaignAnswer(campaign=CampaignView.of(campaign))
-    account = await context.accounts.of(campaign.id)
+    account = await context.accounts.of(campaign.id, since=since)
     return CampaignAnswer(campaign=CampaignView.of(campaign), account=CampaignAccount.of(account))
 
 

@@ -1,5 +1,6 @@
 """Collaborators without servers: they keep what they were asked, and answer as they were told."""
 
+import asyncio
 import difflib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -72,7 +73,7 @@ class MemoryPublisher(Publisher):
 
 @dataclass(slots=True)
 class MemoryWorkflows(Workflows):
-    """`failure` is raised by everything; `outcome` answers the commands."""
+    """`failure` is raised by everything; `outcome` answers the commands. While `is_silent` no campaign is woken."""
 
     signals: list[tuple[UUID, str]] = field(default_factory=list)
     commands: list[tuple[UUID, MessageCommand]] = field(default_factory=list)
@@ -81,6 +82,7 @@ class MemoryWorkflows(Workflows):
     campaigns: list[tuple[UUID, int]] = field(default_factory=list)
     woken_campaigns: list[tuple[UUID, int]] = field(default_factory=list)
     failure: Exception | None = None
+    is_silent: bool = False
     outcome: CommandOutcome = field(default_factory=lambda: CommandOutcome(seq=1, status="pending", round=2))
 
     def _fail(self) -> None:
@@ -118,6 +120,8 @@ class MemoryWorkflows(Workflows):
     @override
     async def wake_campaign(self, campaign_id: UUID, round_number: int) -> None:
         self._fail()
+        if self.is_silent:
+            await asyncio.Event().wait()
         self.woken_campaigns.append((campaign_id, round_number))
 
     @override

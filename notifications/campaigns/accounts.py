@@ -75,26 +75,35 @@ async def count(sessions: Sessions, campaign_id: UUID) -> Account:
     return Account(datetime.now(UTC), dict(by_status), skipped)
 
 
+@dataclass(frozen=True, slots=True)
+class _Counted:
+    """`begun` and `until`, from when on it is too old, are of `time.monotonic()`."""
+
+    account: Account
+    begun: float
+    until: float
+
+
 class Accounts:
     """One per process: whoever looks at a campaign shares one count of it a second."""
 
     def __init__(self, sessions: Sessions) -> None:
         self._sessions = sessions
         self._locks: dict[UUID, asyncio.Lock] = defaultdict(asyncio.Lock)
-        self._last: dict[UUID, tuple[Account, float]] = {}  # with the instant from which it is too old
+        self._last: dict[UUID, _Counted] = {}
         self._past: dict[UUID, deque[Account]] = {}
 
-    async def of(self, campaign_id: UUID) -> Account:
-        """At most about a second old."""
+    async def of(self, campaign_id: UUID, *, since: float = 0.0) -> Account:
+        """At most about a second old, and not older than `since` (a `time.monotonic()` instant)."""
         async with self._locks[campaign_id]:
             known = self._last.get(campaign_id)
-            if known is not None and time.monotonic() < known[1]:
-                return known[0]
+            if known is not None and time.monotonic() < known.until and known.begun >= since:
+                return known.account
             begun = time.monotonic()
             account = await count(self._sessions, campaign_id)
             took = time.monotonic() - begun
             self._forget_old()
-            self._last[campaign_id] = (account, begun + max(_AT_MOST_EVERY, took / _SHARE))
+            self._last[campaign_id] = _Counted(account, begun, begun + max(_AT_MOST_EVERY, took / _SHARE))
             self._past.setdefault(campaign_id, deque(maxlen=_REMEMBERED)).append(account)
             return account
 
@@ -109,7 +118,7 @@ class Accounts:
 
     def _forget_old(self) -> None:
         now = time.monotonic()
-        for campaign_id in [key for key, (_, until) in self._last.items() if until + _REMEMBERED_SECONDS < now]:
+        for campaign_id in [key for key, last in self._last.items() if last.until + _REMEMBERED_SECONDS < now]:
             del self._last[campaign_id]
             del self._past[campaign_id]
             if not self._locks[campaign_id].locked():
