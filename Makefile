@@ -43,6 +43,7 @@ bench: environment ## Run the benchmarks
 		case "$$name" in _*) continue ;; esac; \
 		echo "== $$name"; $(PYTHON) -m "benchmarks.$$name" $(ARGS) || exit 1; \
 	done
+	@echo "== campaign"; $(PYTHON) -m benchmarks.campaign $(ARGS)
 	@echo "== isolation"; exec $(PYTHON) -m benchmarks.isolation --scale 0.1 $(ARGS)
 
 lock: environment ## Make the lock files again

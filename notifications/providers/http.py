@@ -15,6 +15,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import aiohttp
+import orjson
 
 from notifications.providers.base import (
     DeliveryError,
@@ -68,6 +69,10 @@ def _http_date(value: str) -> datetime | None:
 
 def encode_json(document: Any) -> bytes:
     """UTF-8 without escapes, as vendors count their limits; a lone surrogate, which none of them takes, becomes `?`."""
+    try:
+        return orjson.dumps(document)
+    except orjson.JSONEncodeError:  # a lone surrogate: rare, and the slower one can write it
+        pass
     return json.dumps(document, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace")
 
 

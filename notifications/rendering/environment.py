@@ -60,7 +60,8 @@ class TemplateEnvironment(ImmutableSandboxedEnvironment):
     @override
     def getattr(self, obj: Any, attribute: str) -> Any:
         """A key of the data comes before a method: `data.items` is the order's items."""
-        if isinstance(obj, Mapping) and attribute in obj:
+        # Nearly all are plain dicts; asking the abstract class costs as much as the rest of the look-up.
+        if (type(obj) is dict or isinstance(obj, Mapping)) and attribute in obj:
             return obj[attribute]
         return super().getattr(obj, attribute)
 
@@ -74,6 +75,8 @@ class TemplateEnvironment(ImmutableSandboxedEnvironment):
 
 
 def _printable(value: Any) -> Any:
+    if type(value) is str:
+        return value
     if value is None:
         raise NoTextError("an expression gives nothing (null): add `| default('...', true)` or an {% if %}")
     if isinstance(value, bool):

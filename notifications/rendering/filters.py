@@ -48,7 +48,13 @@ def format_date(context: Context, value: Any, format: str = "long") -> str:  # n
         day = _parsed(value, date.fromisoformat, "date")
     else:
         day = _instant(value, "date").astimezone(_zone(context)).date()
-    return babel.dates.format_date(day, format, locale=_locale(context))
+    return _written(day, format, _locale(context))
+
+
+@lru_cache(maxsize=1024)
+def _written(day: date, pattern: str, locale: babel.Locale) -> str:
+    """A campaign says the same day to everybody, and CLDR's patterns are read anew each time."""
+    return babel.dates.format_date(day, pattern, locale=locale)
 
 
 @pass_context

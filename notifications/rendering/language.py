@@ -73,7 +73,8 @@ def bounded_text(pieces: Iterable[str]) -> str:
     size = 0
     for piece in pieces:
         size += len(piece)
-        _require_short(size)
+        if size > MAX_TEXT:
+            _require_short(size)
         kept.append(piece)
     return "".join(kept)
 

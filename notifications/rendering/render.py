@@ -134,6 +134,7 @@ def _compile(definition: Renderable, channel: Channel, locale: str) -> _Compiled
     for part, (name, _) in named.items():
         try:
             compiled[part] = environment.get_template(name)
+            compiled[part].globals = dict(compiled[part].globals)  # a ChainMap, which each rendering would read through
         except Exception as error:  # noqa: BLE001 - whatever a template does, it is the template's error
             raise describe(error, definition, name, sources, {}) from None
     return _Compiled(template, sources, compiled)
