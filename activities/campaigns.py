@@ -1,5 +1,6 @@
 """What a campaign's workflows ask of the ledger, and what they report to it."""
 
+import asyncio
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -14,8 +15,11 @@ from notifications.audiences.store import UnknownAudienceError
 from notifications.campaigns.lifecycle import CommandName
 from notifications.campaigns.progress import CampaignProgress
 from notifications.campaigns.rounds import Rounds
+from notifications.campaigns.settling import Settling
 from notifications.campaigns.snapshot import CampaignUnreadyError, Snapshot
 from notifications.statuses import CampaignState, Channel
+
+_LOOK_SECONDS = 2.0  # between two looks at calls that have not ended
 
 log = structlog.get_logger()
 
@@ -83,10 +87,11 @@ class ShardView:
 
 
 class CampaignActivities:
-    def __init__(self, progress: CampaignProgress, snapshot: Snapshot, rounds: Rounds) -> None:
+    def __init__(self, progress: CampaignProgress, snapshot: Snapshot, rounds: Rounds, settling: Settling) -> None:
         self._progress = progress
         self._snapshot = snapshot
         self._rounds = rounds
+        self._settling = settling
 
     @activity.defn
     async def look_at_campaign(self, campaign_id: UUID) -> CampaignView:
@@ -121,6 +126,26 @@ class CampaignActivities:
             if block.done:
                 break
         return await self.look_at_campaign(campaign_id)
+
+    @activity.defn
+    async def settle_campaign(self, campaign_id: UUID) -> None:
+        """End every message of a campaign that was called off; calls under way are waited for. Safe to repeat."""
+        while True:
+            if not await self._settle_all(campaign_id):
+                return
+            await asyncio.sleep(_LOOK_SECONDS)
+
+    async def _settle_all(self, campaign_id: UUID) -> int:
+        """Go through all its messages once; how many calls were open, each of which may give its message back."""
+        after: int | None = 0
+        were_open = 0
+        while after is not None:
+            async with infrastructure():
+                block = await self._settling.settle_block(campaign_id, after)
+            activity.heartbeat()
+            were_open += block.open
+            after = block.next
+        return were_open
 
     @activity.defn
     async def next_shards(self, wanted: ShardsAfter) -> list[Shard]:

@@ -26,6 +26,7 @@ from notifications.campaigns.contents import CampaignContents
 from notifications.campaigns.progress import CampaignProgress
 from notifications.campaigns.ranges import RangeLedger
 from notifications.campaigns.rounds import Rounds
+from notifications.campaigns.settling import Settling
 from notifications.campaigns.snapshot import Snapshot
 from notifications.campaigns.watch import Watches
 from notifications.catalogue.store import CatalogueStore
@@ -159,7 +160,7 @@ def assemble(
             client=client,
         ),
         campaigns=CampaignActivities(
-            CampaignProgress(sessions), Snapshot(sessions, hash_key=hash_key), Rounds(sessions)
+            CampaignProgress(sessions), Snapshot(sessions, hash_key=hash_key), Rounds(sessions), Settling(sessions)
         ),
         batches=BatchActivities(
             contents=CampaignContents(sessions, catalogue=catalogue, renderer=renderer, links=links),
@@ -254,6 +255,7 @@ def _orchestrator(
             built.campaigns.look_at_campaign,
             built.campaigns.report_campaign,
             built.campaigns.prepare_campaign,
+            built.campaigns.settle_campaign,
             built.campaigns.next_shards,
             built.campaigns.look_at_shard,
         ],

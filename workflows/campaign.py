@@ -84,8 +84,21 @@ class CampaignWorkflow:
         if not view.state.is_final:
             await self._send()
             view = await self._report(CommandName.COMPLETE)
+        if view.state is not CampaignState.COMPLETED:
+            await self._settle()
         await workflow.wait_condition(workflow.all_handlers_finished)
         return view.state
+
+    async def _settle(self) -> None:
+        """It was called off: calls under way end, and every message has its end written down."""
+        await workflow.execute_activity_method(
+            CampaignActivities.settle_campaign,
+            self._id,
+            start_to_close_timeout=PREPARE_START_TO_CLOSE,
+            heartbeat_timeout=PREPARE_HEARTBEAT,
+            retry_policy=OWN_SERVERS_RETRY,
+            summary="write down what became of the rest",
+        )
 
     async def _look(self) -> CampaignView:
         self._bell.listen()

@@ -1,6 +1,6 @@
 """What became of a campaign's messages: one count over its part of the ledger."""
 
-# While a campaign is cancelled, what waits is cancelled: its rows are rewritten later, in blocks.
+# While a campaign is cancelled, what waits is cancelled: its rows are rewritten after that, in blocks.
 COUNT = """
 SELECT CASE WHEN m.status = 'pending' AND c.cancelled_at IS NOT NULL THEN 'cancelled' ELSE m.status END AS status,
        CASE WHEN m.status = 'skipped' THEN m.reason END AS reason,

@@ -11,8 +11,8 @@ from pathlib import Path
 
 from rich.console import Console
 
-from tests.chaos.faults import FAULTS, Fault
-from tests.chaos.run import Row, play
+from tests.chaos.every_fault import FAULTS, AnyFault, play
+from tests.chaos.row import Row
 from tests.chaos.table import cells, markdown, table
 from tests.chaos.world import running_world
 
@@ -46,7 +46,7 @@ def main() -> int:
     return 1 if wrong else 0
 
 
-async def _play_all(faults: Sequence[Fault], seeds: int) -> list[Row]:
+async def _play_all(faults: Sequence[AnyFault], seeds: int) -> list[Row]:
     rows = []
     async with running_world() as world:
         for seed in range(1, seeds + 1):

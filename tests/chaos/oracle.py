@@ -145,15 +145,15 @@ async def _judge_events(world: World, account: Account, load: Load) -> None:
     account.lost += len(missing)
     account.wrong += [f"event {event} has no message" for event in missing]
     ended = [event for event, row in with_messages.items() if row["status"] != "stuck"]
-    states = await asyncio.gather(*(_workflow_state(world, event) for event in ended))
+    states = await asyncio.gather(*(workflow_state(world, notification_workflow_id(event)) for event in ended))
     for event, state in zip(ended, states, strict=True):
         if state is not WorkflowExecutionStatus.COMPLETED:
             account.wrong.append(f"the workflow of {event} is {state.name if state else 'not there'}")
 
 
-async def _workflow_state(world: World, event: UUID) -> WorkflowExecutionStatus | None:
-    """The notification ends in the ledger a moment before its workflow does."""
-    handle = world.temporal.get_workflow_handle(notification_workflow_id(event))
+async def workflow_state(world: World, workflow_id: str) -> WorkflowExecutionStatus | None:
+    """What it is for ends in the ledger a moment before the workflow does."""
+    handle = world.temporal.get_workflow_handle(workflow_id)
     try:
         async with asyncio.timeout(30):
             while (state := (await handle.describe()).status) is WorkflowExecutionStatus.RUNNING:
@@ -169,7 +169,13 @@ async def _workflow_state(world: World, event: UUID) -> WorkflowExecutionStatus 
 
 async def _received(world: World, began: datetime) -> Counter[str]:
     """How often each message id was accepted, as the vendors counted."""
+    return Counter(item["key"] for item in await in_inbox(world, began))
+
+
+async def in_inbox(world: World, began: datetime) -> list[dict[str, Any]]:
+    """What the vendors accepted since then."""
     query: dict[str, str | int] = {"since": began.timestamp(), "limit": _PAGE}
-    items = (await world.sandbox.get("/api/inbox", params=query)).raise_for_status().json()["items"]
+    answer = (await world.sandbox.get("/api/inbox", params=query, timeout=60)).raise_for_status().json()
+    items: list[dict[str, Any]] = answer["items"]
     assert len(items) < _PAGE, "the sandbox lists no more than this: make the run shorter"
-    return Counter(item["key"] for item in items)
+    return items

@@ -8,8 +8,8 @@ from pathlib import Path
 
 from rich.console import Console
 
-from tests.chaos.faults import FAULTS
-from tests.chaos.run import Row, play
+from tests.chaos.every_fault import named, play
+from tests.chaos.row import Row
 from tests.chaos.table import cells
 from tests.chaos.world import running_world
 
@@ -29,7 +29,7 @@ def main() -> int:
 
 async def is_caught(safeguard: str) -> bool:
     """Play its fault with up to three seeds."""
-    fault = next(fault for fault in FAULTS if fault.name == FAULT_FOR[safeguard])
+    fault = named(FAULT_FOR[safeguard])
     os.environ["PYTHONPATH"] = str(Path(__file__).parent / "sabotage")
     os.environ["TIDINGS_CHAOS_SABOTAGE"] = safeguard
     async with running_world() as world:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from rich.table import Table
 
-from tests.chaos.run import Row
+from tests.chaos.row import Row
 
 _NUMBERS = ("events", "messages", "received", "lost", "forbidden", "duplicates", "unknown", "in_flight", "unsent")
 _SUMMED = ("events", "messages", "lost", "forbidden", "duplicates", "unknown", "in_flight")

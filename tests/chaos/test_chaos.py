@@ -4,8 +4,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from tests.chaos.faults import FAULTS
-from tests.chaos.run import play
+from tests.chaos.every_fault import named, play
 from tests.chaos.world import World, running_world
 
 SELECTION = ("worker-term", "bridge-stalled-kill", "temporal-kill", "vendor-reset-accepted")
@@ -21,5 +20,4 @@ async def world() -> AsyncIterator[World]:
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize("name", SELECTION)
 async def test_nothing_is_lost_and_nothing_comes_silently_twice(world: World, name: str):
-    (fault,) = (fault for fault in FAULTS if fault.name == name)
-    assert (await play(world, fault, SEED)).account.wrong == []
+    assert (await play(world, named(name), SEED)).account.wrong == []

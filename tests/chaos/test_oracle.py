@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from tests.chaos.oracle import Account, judge
-from tests.chaos.run import Row
+from tests.chaos.row import Row
 from tests.chaos.table import markdown
 
 

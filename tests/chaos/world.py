@@ -58,6 +58,11 @@ class World:
         async with await psycopg.AsyncConnection.connect(url, row_factory=dict_row, connect_timeout=5) as connection:
             return await (await connection.execute(statement, values)).fetchall()
 
+    async def execute(self, script: str) -> None:
+        """Some statements without an answer."""
+        async with await psycopg.AsyncConnection.connect(self.stack.endpoints.postgres) as connection:
+            await connection.execute(script)
+
     def signal(self, name: str, number: signal.Signals) -> None:
         """To one of our processes itself, not to its group."""
         os.kill(self.stack.applications[name].process.pid, number)

@@ -20,6 +20,7 @@ from notifications.statuses import CampaignState, Channel, MessageStatus
 from notifications.tables import Campaign
 from tests.support.events import unique
 from tests.support.integration import House, until
+from tests.support.running_campaigns import statuses_of
 
 ANA = Asked(by="ana")
 TEXT = "{{ data.discount }} off for {{ recipient.id | default('you', true) }}"
@@ -134,6 +135,7 @@ async def test_from_a_cancel_on_what_waits_is_cancelled(house: House):
     hold.release.set()
     assert await desk.handle(campaign).result() == CampaignState.CANCELLED
     assert await desk.account(campaign) == {MessageStatus.SENT: 1, MessageStatus.CANCELLED: 2}
+    assert await statuses_of(house.sessions, campaign) == {"sent": 1, "cancelled": 2}
 
 
 async def test_it_waits_for_its_time_and_takes_another(house: House):

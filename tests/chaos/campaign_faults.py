@@ -1,0 +1,156 @@
+"""What is done to campaigns under way, by name."""
+
+import asyncio
+import os
+import signal
+from collections.abc import Awaitable, Callable
+from contextlib import AbstractAsyncContextManager, nullcontext
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from random import Random
+
+from devstack.applications import Application
+from notifications.campaigns.ranges import ANSWER_WINDOW
+from notifications.statuses import CampaignState
+from tests.chaos import vendor_faults
+from tests.chaos.campaign_load import Marketer, slow_snapshot
+from tests.chaos.world import World
+from workflows.retries import BATCH_HEARTBEAT, PREPARE_HEARTBEAT
+
+Strike = Callable[[Marketer, Random], Awaitable[None]]
+
+_ZOMBIE_SECONDS = 20.0
+_OUTAGE_SECONDS = (3.0, 6.0)
+_PAUSED_SECONDS = (3.0, 5.0)
+_BUSY = 30.0  # for what is left to send, on a machine that has other work
+_LOOK = 30.0  # the longest that a workflow waits before it reads the ledger again
+_LOST_ANSWERS = ANSWER_WINDOW.total_seconds() + BATCH_HEARTBEAT.total_seconds() + _BUSY
+_SERVER = BATCH_HEARTBEAT.total_seconds() + _LOOK + _BUSY
+_SNAPSHOT = PREPARE_HEARTBEAT.total_seconds() + _BUSY
+
+
+async def _at_once(_marketer: Marketer) -> bool:
+    return True
+
+
+@dataclass(frozen=True, kw_only=True)
+class CampaignFault:
+    """Strikes once `moment` has come. `recovery` is in seconds, from the return of the faulty part until both ended."""
+
+    name: str
+    strike: Strike
+    recovery: float
+    moment: Callable[[Marketer], Awaitable[bool]] = Marketer.is_sending
+    stage: Callable[[World], AbstractAsyncContextManager[None]] = lambda _world: nullcontext()
+    ends: CampaignState = CampaignState.COMPLETED
+
+
+async def _kill(marketer: Marketer, *processes: Application) -> None:
+    await asyncio.gather(*(each.take_down(kill=True) for each in processes))
+    marketer.down = datetime.now(UTC)
+    await asyncio.gather(*(each.bring_back() for each in processes))
+
+
+async def _kill_all(marketer: Marketer) -> None:
+    """Every worker, those that have nothing to do with campaigns included."""
+    others = [marketer.world.stack.applications[name] for name in ("orchestrator", "channels")]
+    await _kill(marketer, *marketer.bulk, *others)
+
+
+async def _one_killed(marketer: Marketer, _random: Random) -> None:
+    await _kill(marketer, marketer.bulk[0])
+
+
+async def _all_killed(marketer: Marketer, _random: Random) -> None:
+    await _kill_all(marketer)
+
+
+def _stopped(*, everyone: bool) -> Strike:
+    """SIGSTOP for so long that another takes over, then it comes back as if nothing had happened."""
+
+    async def strike(marketer: Marketer, _random: Random) -> None:
+        frozen = [each.process.pid for each in marketer.bulk[: None if everyone else 1]]
+        for pid in frozen:
+            os.kill(pid, signal.SIGSTOP)
+        marketer.down = datetime.now(UTC)
+        try:
+            await asyncio.sleep(_ZOMBIE_SECONDS)
+        finally:
+            for pid in frozen:
+                os.kill(pid, signal.SIGCONT)
+
+    return strike
+
+
+def _server_down(name: str, *, kill: bool) -> Strike:
+    async def strike(marketer: Marketer, random: Random) -> None:
+        servers = marketer.world.stack.servers
+        await servers.take_down(name, kill=kill)
+        await asyncio.sleep(random.uniform(*_OUTAGE_SECONDS))
+        await servers.bring_back(name)
+
+    return strike
+
+
+async def _api_killed(marketer: Marketer, _random: Random) -> None:
+    """While the launches are on their way; the client asks again until it is answered."""
+    await _kill(marketer, marketer.world.stack.applications["api"])
+
+
+async def _killed_while_pausing(marketer: Marketer, random: Random) -> None:
+    await marketer.steer("pause")
+    await asyncio.sleep(random.uniform(0, 1.5))
+    await _kill_all(marketer)
+    await asyncio.sleep(random.uniform(*_PAUSED_SECONDS))
+    await marketer.steer("resume")
+
+
+async def _killed_while_cancelling(marketer: Marketer, random: Random) -> None:
+    cancelling = asyncio.create_task(marketer.steer("cancel"))
+    await asyncio.sleep(random.uniform(0, 0.3))
+    await _kill_all(marketer)
+    await cancelling
+
+
+def _vendor(name: str) -> Strike:
+    async def strike(marketer: Marketer, random: Random) -> None:
+        await vendor_faults.STRIKES[name](marketer.world, random)
+
+    return strike
+
+
+_VENDOR = 20.0 + 2 * 60.0 + _BUSY  # a call that hangs, and two of the longest breaks
+
+CAMPAIGN_FAULTS: tuple[CampaignFault, ...] = (
+    CampaignFault(name="campaign-worker-kill", strike=_one_killed, recovery=_LOST_ANSWERS),
+    CampaignFault(name="campaign-workers-kill", strike=_all_killed, recovery=_LOST_ANSWERS),
+    CampaignFault(name="campaign-worker-pause", strike=_stopped(everyone=False), recovery=_LOST_ANSWERS),
+    CampaignFault(name="campaign-workers-pause", strike=_stopped(everyone=True), recovery=_LOST_ANSWERS),
+    *(
+        CampaignFault(name=f"campaign-{name}-{how}", strike=_server_down(name, kill=how == "kill"), recovery=_SERVER)
+        for name in ("postgres", "temporal")
+        for how in ("stop", "kill")
+    ),
+    CampaignFault(name="campaign-launch-api-kill", strike=_api_killed, recovery=_SERVER, moment=_at_once),
+    *(
+        CampaignFault(
+            name=f"campaign-preparing-{name}",
+            strike=strike,
+            recovery=_SNAPSHOT,
+            moment=Marketer.is_preparing,
+            stage=slow_snapshot,
+        )
+        for name, strike in (("kill", _all_killed), ("postgres-kill", _server_down("postgres", kill=True)))
+    ),
+    CampaignFault(name="campaign-pausing-kill", strike=_killed_while_pausing, recovery=_LOST_ANSWERS),
+    CampaignFault(
+        name="campaign-cancelling-kill",
+        strike=_killed_while_cancelling,
+        recovery=_LOST_ANSWERS,
+        ends=CampaignState.CANCELLED,
+    ),
+    *(
+        CampaignFault(name=f"campaign-vendor-{name}", strike=_vendor(name), recovery=_VENDOR)
+        for name in ("hang", "hang-accepted", "reset-accepted", "5xx", "429")
+    ),
+)
