@@ -2,9 +2,10 @@
 
 A campaign of e-mails goes through the API, its workflows, the ledger with all its checks, and two worker processes, to
 a receiving server on loopback. The measure is a loop over aiohttp in two processes that renders the same mails and
-posts them, and gives no guarantee at all. The two take turns; the receiver answers at once in one part and after 50 ms
-in the other, and says what came: lost and doubled mails are counted there, by their keys. CPU is that of all processes,
-the servers' included. Only ratios within one run are worth stating, and only where `foreign_cores` are about 0.
+posts them, and gives no guarantee at all; and the same loop over Tidings' own HTTP client. They take turns; the
+receiver answers at once in one part and after 50 ms in the other, and says what came: lost and doubled mails are
+counted there, by their keys. CPU is that of all processes, the servers' included. Only ratios within one run are worth
+stating, and only where `foreign_cores` are about 0.
 
 `--grow` sends one campaign each of 10,000 and 1,000,000 (or `--recipients`) instead, and compares their CPU and memory.
 `--latency` sends one-time codes at 10 a second, alone and beside a campaign. Needs Linux.
@@ -36,18 +37,23 @@ CALLS_AT_ONCE = 200  # of each process
 async def contend(bench: Bench, recipients: int, rounds: int, delays: Sequence[int]) -> dict[str, Any]:
     report: dict[str, Any] = {}
     for delay in delays:
-        rows: dict[str, list[Row]] = {"bare": [], "tidings": []}
+        rows: dict[str, list[Row]] = {"bare": [], "bare_over_our_client": [], "tidings": []}
         for number in range(1, rounds + 1):
             rows["bare"].append(await bench.bare(recipients, delay))
+            rows["bare_over_our_client"].append(await bench.bare(recipients, delay, by="own"))
             rows["tidings"].append(await bench.tidings(recipients, delay))
             pace = {name: round(found[-1].per_second) for name, found in rows.items()}
             print(f"{delay} ms, round {number} of {rounds}: {pace} a second", file=sys.stderr)
-        ratios = [ours.per_second / bare.per_second for bare, ours in zip(rows["bare"], rows["tidings"], strict=True)]
         report[f"{delay}_ms"] = {name: summary(found) for name, found in rows.items()} | {
-            "ratio": round(statistics.median(ratios), 2),
-            "ratio_range": [round(min(ratios), 2), round(max(ratios), 2)],
+            f"ratio_to_{name}": ratio(rows["tidings"], rows[name]) for name in rows if name != "tidings"
         }
     return report
+
+
+def ratio(ours: Sequence[Row], theirs: Sequence[Row]) -> dict[str, float]:
+    """Of neighbours in time, their median and range."""
+    found = [one.per_second / other.per_second for one, other in zip(ours, theirs, strict=True)]
+    return {name: round(of(found), 2) for name, of in (("median", statistics.median), ("least", min), ("most", max))}
 
 
 async def grow(bench: Bench, large: int) -> dict[str, Any]:

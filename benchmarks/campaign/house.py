@@ -44,9 +44,9 @@ class BareLoop:
         self._process = process
         self.pid = process.pid
 
-    async def send(self, first: int, last: int, origin: UUID) -> None:
+    async def send(self, first: int, last: int, origin: UUID, *, by: str) -> None:
         assert self._process.stdin is not None
-        work = {"first": first, "last": last, "origin": str(origin)}
+        work = {"first": first, "last": last, "origin": str(origin), "by": by}
         self._process.stdin.write(json.dumps(work).encode() + b"\n")
         await self.expect(b"done\n")
 
@@ -82,12 +82,12 @@ class House:
         (await self.api.post(f"/v1/campaigns/{campaign}/launch", json={})).raise_for_status()
         return campaign
 
-    async def send_bare(self, recipients: int) -> UUID:
-        """The same mails by the measure, half of them by each process."""
+    async def send_bare(self, recipients: int, *, by: str) -> UUID:
+        """The same mails by the measure, half of them by each process; `by` names its HTTP client."""
         origin, size = uuid4(), -(-recipients // len(self.loops))
         await asyncio.gather(
             *(
-                loop.send(begun + 1, min(begun + size, recipients), origin)
+                loop.send(begun + 1, min(begun + size, recipients), origin, by=by)
                 for loop, begun in zip(self.loops, range(0, recipients, size), strict=False)
             )
         )

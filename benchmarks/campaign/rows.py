@@ -54,9 +54,9 @@ class Bench:
     def __init__(self, house: House) -> None:
         self._house = house
 
-    async def bare(self, recipients: int, delay_ms: float) -> Row:
+    async def bare(self, recipients: int, delay_ms: float, *, by: str = "aiohttp") -> Row:
         async with self._stretch(recipients, delay_ms) as stretch:
-            stretch.origin = await self._house.send_bare(recipients)
+            stretch.origin = await self._house.send_bare(recipients, by=by)
         return stretch.row(LOOPS)
 
     async def tidings(self, recipients: int, delay_ms: float) -> Row:

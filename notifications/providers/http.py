@@ -1,20 +1,23 @@
-"""The one seam of the send path's HTTP client (docs/adr/0001-send-path-http-client.md).
+"""The one seam of the send path's HTTP client (docs/adr/0001-send-path-http-client.md, 0031).
 
-It adds to aiohttp what a send needs: one total deadline, a bounded answer, and a sure word on whether the vendor may
-have seen the request.
+HTTP/1.1 and no more of it than a send needs: one total deadline, a bounded answer, no redirects, cookies, compression
+or repeats, and a sure word on whether the vendor may have seen the request.
 """
 
 import asyncio
 import json
+import re
+import socket
+import ssl
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
-from types import SimpleNamespace
+from functools import lru_cache
 from typing import Any
+from urllib.parse import urlsplit
 
-import aiohttp
 import orjson
 
 from notifications.providers.base import (
@@ -24,11 +27,14 @@ from notifications.providers.base import (
     TransientDeliveryError,
     UnknownOutcome,
 )
+from notifications.providers.http_answers import MAX_ANSWER_BYTES, BadAnswerError
+from notifications.providers.http_connections import Connections, Origin
+
+__all__ = ["MAX_ANSWER_BYTES", "USER_AGENT", "Answer", "HttpClient", "encode_json"]
 
 USER_AGENT = "tidings/0.1.0"
-MAX_ANSWER_BYTES = 64 * 1024
-# Vendors keep idle connections for minutes; closing ours first avoids writing into one that just died.
-KEEP_ALIVE_SECONDS = 15.0
+_VISIBLE = re.compile(r"[!-~]+")  # what a request's target may consist of
+_OWN_FIELDS = f"User-Agent: {USER_AGENT}\r\nAccept: application/json\r\nAccept-Encoding: identity\r\n"
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +82,34 @@ def encode_json(document: Any) -> bytes:
     return json.dumps(document, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace")
 
 
+class _BadUrlError(ValueError):
+    """It is no absolute http or https URL."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    origin: Origin
+    authority: str
+    target: str
+
+
+@lru_cache(maxsize=1024)
+def _place(url: str) -> _Place:
+    """Where a URL leads; kept, since a provider has few."""
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+    except ValueError:
+        raise _BadUrlError from None
+    target = f"{parts.path or '/'}{'?' if parts.query else ''}{parts.query}"
+    host = parts.hostname or ""
+    named = _VISIBLE.fullmatch(host) and _VISIBLE.fullmatch(target)
+    if parts.scheme not in {"http", "https"} or not named or "@" in parts.netloc:
+        raise _BadUrlError
+    is_tls = parts.scheme == "https"
+    return _Place(Origin(host, port or (443 if is_tls else 80), is_tls), parts.netloc, target)
+
+
 class HttpClient:
     """Requests to one vendor over kept connections; how many run at once is bounded by the worker's slots.
 
@@ -85,7 +119,7 @@ class HttpClient:
     def __init__(self, vendor: str, *, timeout_seconds: float) -> None:
         self._vendor = vendor
         self._timeout = timeout_seconds
-        self._session: aiohttp.ClientSession | None = None
+        self._connections = Connections()
 
     async def request(
         self, method: str, url: str, *, deadline: float, headers: Mapping[str, str], body: bytes = b""
@@ -95,76 +129,65 @@ class HttpClient:
         Raises:
             TransientDeliveryError: no byte of the request was written.
             UnknownOutcome: it was, and no whole answer came.
-            PermanentDeliveryError: the URL is none (scope config).
+            PermanentDeliveryError: the URL is none, or a header cannot be written (scope config).
 
         """
-        call = SimpleNamespace(written=False)
         remaining = min(deadline - time.monotonic(), self._timeout)
+        written = False
         failure: DeliveryError
         try:
+            place = _place(url)
+            request = _encoded(method, place, headers, body)
             async with asyncio.timeout(remaining):
-                return await self._exchange(method, url, headers, body, call)
+                connection = await self._connections.take(place.origin)
+                try:
+                    written = True  # from just before the first byte on, so that it is never wrongly false
+                    read = await connection.exchange(request)
+                finally:
+                    self._connections.give_back(place.origin, connection)
+            return Answer(read.status, read.headers, read.body)
         except TimeoutError:
-            failure = self._failure("timeout", f"no answer within {max(remaining, 0):.1f} s", written=call.written)
-        except (aiohttp.InvalidURL, aiohttp.NonHttpUrlClientError):
-            detail = "the vendor's base URL is not one: check the settings"
-            failure = PermanentDeliveryError(f"{self._vendor}_bad_url", detail, scope=ErrorScope.CONFIG)
-        except (aiohttp.ClientError, OSError, ValueError) as error:
-            failure = self._failure(_short(error), "the connection failed", written=call.written)
+            failure = self._failure("timeout", f"no answer within {max(remaining, 0):.1f} s", written=written)
+        except _BadUrlError:
+            failure = self._unusable("bad_url", "the vendor's base URL is not one: check the settings")
+        except _BadHeaderError:
+            failure = self._unusable("bad_header", "a header has a line break in it: check the account's settings")
+        except (BadAnswerError, OSError) as error:
+            failure = self._failure(_short(error, written=written), "the connection failed", written=written)
         # Raised out here so that it carries no cause: the client's own errors may quote what was sent.
         raise failure
 
     async def close(self) -> None:
-        if self._session is not None:
-            await self._session.close()
-            self._session = None
-
-    async def _exchange(
-        self, method: str, url: str, headers: Mapping[str, str], body: bytes, call: SimpleNamespace
-    ) -> Answer:
-        async with self._opened().request(
-            method, url, data=body or None, headers=headers, allow_redirects=False, trace_request_ctx=call
-        ) as response:
-            # One byte more than allowed tells an answer that is too long from one that just fits.
-            parts = bytearray()
-            while len(parts) <= MAX_ANSWER_BYTES and (part := await response.content.read(MAX_ANSWER_BYTES)):
-                parts += part
-            if len(parts) > MAX_ANSWER_BYTES:
-                response.close()
-                raise aiohttp.ClientPayloadError
-            return Answer(response.status, {k.lower(): v for k, v in response.headers.items()}, bytes(parts))
-
-    def _opened(self) -> aiohttp.ClientSession:
-        if self._session is None:
-            trace = aiohttp.TraceConfig()
-            trace.on_request_headers_sent.append(_mark_written)
-            self._session = aiohttp.ClientSession(
-                connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=KEEP_ALIVE_SECONDS),
-                cookie_jar=aiohttp.DummyCookieJar(),
-                headers={"User-Agent": USER_AGENT, "Accept": "application/json", "Accept-Encoding": "identity"},
-                timeout=aiohttp.ClientTimeout(total=None, sock_connect=None),
-                auto_decompress=False,
-                trace_configs=[trace],
-            )
-        return self._session
+        await self._connections.close()
 
     def _failure(self, code: str, detail: str, *, written: bool) -> DeliveryError:
         if written:
             return UnknownOutcome(f"{self._vendor}_{code}", f"{detail} after the request was written")
         return TransientDeliveryError(f"{self._vendor}_{code}", f"{detail} before the request was written", outage=True)
 
-
-async def _mark_written(_session: aiohttp.ClientSession, context: SimpleNamespace, _params: Any) -> None:
-    """Called just before the first byte goes out, so that `written` is never wrongly false."""
-    context.trace_request_ctx.written = True
+    def _unusable(self, code: str, detail: str) -> DeliveryError:
+        return PermanentDeliveryError(f"{self._vendor}_{code}", detail, scope=ErrorScope.CONFIG)
 
 
-def _short(error: Exception) -> str:
+class _BadHeaderError(ValueError):
+    """It would end before its end."""
+
+
+def _encoded(method: str, place: _Place, headers: Mapping[str, str], body: bytes) -> bytes:
+    fields = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
+    if fields.count("\n") != len(headers) or fields.count("\r") != len(headers) or "\0" in fields:
+        raise _BadHeaderError
+    length = f"Content-Length: {len(body)}\r\n" if body or method != "GET" else ""
+    head = f"{method} {place.target} HTTP/1.1\r\nHost: {place.authority}\r\n{_OWN_FIELDS}{fields}{length}\r\n"
+    return head.encode() + body
+
+
+def _short(error: Exception, *, written: bool) -> str:
     """A machine word for a failed connection, without the error's own text."""
-    if isinstance(error, aiohttp.ClientConnectorDNSError):
+    if isinstance(error, socket.gaierror):
         return "dns"
-    if isinstance(error, (aiohttp.ClientSSLError, aiohttp.ServerFingerprintMismatch)):
+    if isinstance(error, ssl.SSLError):
         return "tls"
-    if isinstance(error, aiohttp.ClientConnectorError):
-        return "connect"
-    return "bad_answer" if isinstance(error, (aiohttp.ClientPayloadError, aiohttp.ClientResponseError)) else "reset"
+    if isinstance(error, BadAnswerError):
+        return "bad_answer"
+    return "reset" if written else "connect"

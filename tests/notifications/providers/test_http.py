@@ -88,11 +88,36 @@ async def test_what_fails_before_the_first_byte_is_transient(client, url, code):
     assert caught.value.__context__ is None
 
 
-@pytest.mark.parametrize("url", ["http://", "ftp://127.0.0.1/", "no url"])
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://",
+        "ftp://127.0.0.1/",
+        "no url",
+        "http://a:b/",
+        "http://me:pw@127.0.0.1/",
+        "http://a/\u00fc",
+        "http://a/b c",
+    ],
+)
 async def test_a_wrong_base_url_is_a_matter_of_configuration(client, url):
     with pytest.raises(PermanentDeliveryError, match="vendor_bad_url") as caught:
         await post(client, url)
     assert caught.value.scope is ErrorScope.CONFIG
+
+
+@pytest.mark.parametrize("value", ["a\r\nX: y", "a\nb", "a\rb", "a\0b"])
+async def test_a_header_cannot_hold_another_one(server, client, value):
+    with pytest.raises(PermanentDeliveryError, match="vendor_bad_header") as caught:
+        await client.request("POST", server.url, deadline=time.monotonic() + 5, headers={"X": value})
+    assert caught.value.scope is ErrorScope.CONFIG
+    assert not server.received
+
+
+async def test_a_request_without_a_body_says_so_where_one_is_usual(server, client):
+    for method in ("GET", "POST"):
+        await client.request(method, server.url, deadline=time.monotonic() + 5, headers={})
+    assert [request.headers.get("content-length") for request in server.received] == [None, "0"]
 
 
 async def test_the_shorter_of_deadline_and_time_limit_holds(server):
@@ -111,6 +136,9 @@ def test_json_is_written_in_utf_8_whatever_the_text():
 def test_no_provider_goes_past_the_seam():
     """httpx costs 17 times the CPU (docs/adr/0001-send-path-http-client.md), and only the seam classifies failures."""
     package = Path(http.__file__).parent
-    clients = re.compile(r"^\s*(?:import|from) (aiohttp|httpx|urllib\.request|requests|http\.client)\b", re.MULTILINE)
+    clients = re.compile(
+        r"^\s*(?:import|from) (?:aiohttp|httpx|urllib\.request|requests|http\.client)\b|import Connections\b",
+        re.MULTILINE,
+    )
     users = {file.name for file in package.rglob("*.py") if clients.search(file.read_text(encoding="utf-8"))}
-    assert users == {"http.py"}
+    assert not users.difference({"http.py"})
