@@ -9,6 +9,10 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from random import Random
 
+from temporalio.exceptions import ApplicationError
+
+from activities.batches import BatchActivities
+from activities.temporal import shard_workflow_id
 from devstack.applications import Application
 from notifications.campaigns.ranges import ANSWER_WINDOW
 from notifications.statuses import CampaignState
@@ -22,6 +26,7 @@ Strike = Callable[[Marketer, Random], Awaitable[None]]
 _ZOMBIE_SECONDS = 20.0
 _OUTAGE_SECONDS = (3.0, 6.0)
 _PAUSED_SECONDS = (3.0, 5.0)
+_SLOW = 10.0  # messages a second
 _BUSY = 30.0  # for what is left to send, on a machine that has other work
 _LOOK = 30.0  # the longest that a workflow waits before it reads the ledger again
 _LOST_ANSWERS = ANSWER_WINDOW.total_seconds() + BATCH_HEARTBEAT.total_seconds() + _BUSY
@@ -43,6 +48,7 @@ class CampaignFault:
     moment: Callable[[Marketer], Awaitable[bool]] = Marketer.is_sending
     stage: Callable[[World], AbstractAsyncContextManager[None]] = lambda _world: nullcontext()
     ends: CampaignState = CampaignState.COMPLETED
+    per_second: float = 25.0  # of each campaign; slower where something of it shall be left at the end of the fault
 
 
 async def _kill(marketer: Marketer, *processes: Application) -> None:
@@ -92,6 +98,21 @@ def _server_down(name: str, *, kill: bool) -> Strike:
     return strike
 
 
+async def _two_tries(marketer: Marketer, random: Random) -> None:
+    """Temporal believes that tries at ranges have failed which go on: the next ones begin beside them."""
+    for _ in range(3):
+        for campaign in marketer.ids:
+            shard = marketer.world.temporal.get_workflow_handle(shard_workflow_id(campaign, 1, 1))
+            described = await shard.describe()
+            for each in described.raw_description.pending_activities:
+                if each.activity_type.name == BatchActivities.send_batch.__name__:
+                    handle = marketer.world.temporal.get_async_activity_handle(
+                        workflow_id=described.id, run_id=described.run_id, activity_id=each.activity_id
+                    )
+                    await handle.fail(ApplicationError("the harness says that it failed"))
+        await asyncio.sleep(random.uniform(1, 2))
+
+
 async def _api_killed(marketer: Marketer, _random: Random) -> None:
     """While the launches are on their way; the client asks again until it is answered."""
     await _kill(marketer, marketer.world.stack.applications["api"])
@@ -124,10 +145,18 @@ _VENDOR = 20.0 + 2 * 60.0 + _BUSY  # a call that hangs, and two of the longest b
 CAMPAIGN_FAULTS: tuple[CampaignFault, ...] = (
     CampaignFault(name="campaign-worker-kill", strike=_one_killed, recovery=_LOST_ANSWERS),
     CampaignFault(name="campaign-workers-kill", strike=_all_killed, recovery=_LOST_ANSWERS),
-    CampaignFault(name="campaign-worker-pause", strike=_stopped(everyone=False), recovery=_LOST_ANSWERS),
+    CampaignFault(
+        name="campaign-worker-pause", strike=_stopped(everyone=False), recovery=_LOST_ANSWERS, per_second=_SLOW
+    ),
     CampaignFault(name="campaign-workers-pause", strike=_stopped(everyone=True), recovery=_LOST_ANSWERS),
+    CampaignFault(name="campaign-two-tries", strike=_two_tries, recovery=_LOST_ANSWERS),
     *(
-        CampaignFault(name=f"campaign-{name}-{how}", strike=_server_down(name, kill=how == "kill"), recovery=_SERVER)
+        CampaignFault(
+            name=f"campaign-{name}-{how}",
+            strike=_server_down(name, kill=how == "kill"),
+            recovery=_LOST_ANSWERS if name == "temporal" else _SERVER,
+            per_second=_SLOW if name == "temporal" else 25.0,
+        )
         for name in ("postgres", "temporal")
         for how in ("stop", "kill")
     ),

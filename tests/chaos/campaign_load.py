@@ -19,7 +19,6 @@ PEOPLE = 3 * RANGE_SIZE  # so that several ranges are under way side by side, an
 assert BLOCK < PEOPLE <= 2 * BLOCK
 _REACHED = 24  # each so-many-th of them has an address
 REACHED = PEOPLE // _REACHED
-_PER_SECOND = 25.0
 _SENDING = 30  # messages of each campaign, from which on it is under way
 _POLL_SECONDS = 0.1
 
@@ -61,6 +60,7 @@ class Marketer:
     world: World
     twin: Application  # of the bulk worker
     run: str
+    per_second: float  # of each campaign
     campaigns: dict[str, UUID] = field(default_factory=dict)
     quiet: list[tuple[datetime, datetime | None]] = field(default_factory=list)
     down: datetime | None = None
@@ -82,7 +82,7 @@ class Marketer:
         body = _BODIES[name] | {
             "name": f"{self.run} {name}",
             "audience": {"filter": {"field": "attributes.crowd", "op": "eq", "value": "chaos"}},
-            "rate": {"per_second": _PER_SECOND},
+            "rate": {"per_second": self.per_second},
         }
         answer = await self._ask("", f"create {name}", body)
         self.campaigns[name] = UUID(answer["campaign"]["id"])

@@ -21,7 +21,8 @@ async def play_campaigns(world: World, fault: CampaignFault, seed: int) -> Row:
     random = Random(f"{fault.name}-{seed}")  # noqa: S311 - chance that can be repeated, not secrecy
     began = datetime.now(UTC)
     async with world.second("bulk") as twin, fault.stage(world):
-        marketer = Marketer(world=world, twin=twin, run=f"{fault.name}/{seed}/{began:%H%M%S}")
+        run = f"{fault.name}/{seed}/{began:%H%M%S}"
+        marketer = Marketer(world=world, twin=twin, run=run, per_second=fault.per_second)
         async with asyncio.TaskGroup() as launching:
             launching.create_task(marketer.launch())
             await marketer.until(lambda: fault.moment(marketer))

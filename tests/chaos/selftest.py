@@ -14,7 +14,13 @@ from tests.chaos.table import cells
 from tests.chaos.world import running_world
 
 # The fault that the safeguard is there for.
-FAULT_FOR = {"fence": "two-workers", "claim": "bulk-kill", "order": "bridge-stalled-kill"}
+FAULT_FOR = {
+    "fence": "two-workers",
+    "claim": "bulk-kill",
+    "order": "bridge-stalled-kill",
+    "epoch": "campaign-two-tries",
+    "window": "campaign-two-tries",
+}
 _SEEDS = 3
 _console = Console(highlight=False, width=160)
 

@@ -23,6 +23,16 @@ SAFEGUARDS = {
         "        WHEN status NOT IN ('pending', 'sending') THEN 'final'\n",
         "        WHEN true THEN 'claimed'\n",
     ),
+    "epoch": (
+        "notifications.queries.ranges",
+        " AND r.epoch = %(epoch)s\n    FOR SHARE OF r\n",
+        "\n    FOR SHARE OF r\n",
+    ),
+    "window": (
+        "notifications.queries.ranges",
+        " AND m.claimed_at <= now() - %(answer_window)s)",
+        ")",
+    ),
     "order": (
         "bridge.consumer",
         "mark.hand_out(record.offset)\n",
