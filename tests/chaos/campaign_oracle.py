@@ -53,16 +53,16 @@ async def settle_campaigns(marketer: Marketer, fault: Span, began: datetime, *, 
     for row in rows:
         received = copies.get(str(message_id(row["origin_id"], row["seq"])), [])
         if ends != "cancelled" or row["status"] != "cancelled" or received:
-            _judge(account, row, received, fault)
+            judge_row(account, row, received, fault)
     for name, campaign in marketer.campaigns.items():
         own = [row for row in rows if row["origin_id"] == campaign]
-        _judge_snapshot(account, name, own)
+        judge_snapshot(account, name, own)
         await _judge_account(account, marketer, name, own, copies, ends=ends)
     await _judge_calls(account, marketer, rows, fault)
     return account
 
 
-def _judge(account: Account, row: Mapping[str, Any], received: Sequence[datetime], fault: Span) -> None:
+def judge_row(account: Account, row: Mapping[str, Any], received: Sequence[datetime], fault: Span) -> None:
     if row["status"] == "skipped" and row["reason"] == "no_address" and not received:
         return
     judge(account, row, len(received))
@@ -75,7 +75,7 @@ def _judge(account: Account, row: Mapping[str, Any], received: Sequence[datetime
             account.wrong.append(f"{name} has a copy of {moment:%T} that was not under way at the fault")
 
 
-def _judge_snapshot(account: Account, name: str, rows: Sequence[Mapping[str, Any]]) -> None:
+def judge_snapshot(account: Account, name: str, rows: Sequence[Mapping[str, Any]]) -> None:
     """Each of the crowd once, and no gap."""
     people = len({row["recipient_id"] for row in rows})
     if [row["seq"] for row in rows] != list(range(1, PEOPLE + 1)) or people != PEOPLE:
