@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from uuid import UUID
 
 from temporalio import workflow
-from temporalio.exceptions import ActivityError, WorkflowAlreadyStartedError
+from temporalio.exceptions import ActivityError, ChildWorkflowError, WorkflowAlreadyStartedError
 
 with workflow.unsafe.imports_passed_through():
     from activities.campaigns import CampaignActivities, CampaignView, Report, Shard, ShardsAfter
@@ -20,6 +20,7 @@ with workflow.unsafe.imports_passed_through():
     from workflows.shard import ShardInput, ShardWorkflow
 
 SHARDS_AT_ONCE = 4
+SHARD_AGAIN = timedelta(seconds=5)  # one that was ended from outside begins again after that
 _SHARDS_READ = 50
 PREPARE_AHEAD = timedelta(minutes=15)  # of the start: the snapshot of millions takes minutes
 
@@ -179,7 +180,7 @@ class CampaignWorkflow:
         return shards
 
     async def _send_shard(self, shard: Shard) -> None:
-        """Until nothing of it waits; one that still runs from before is waited for."""
+        """Until nothing of it waits; one that runs from before is waited for, one that was ended begins again."""
         given = ShardInput(self._campaign.campaign_id, self._campaign.round, shard.first_seq, shard.last_seq)
         while True:
             try:
@@ -195,6 +196,9 @@ class CampaignWorkflow:
             self._shards[shard.first_seq] = handle
             try:
                 await handle
+            except ChildWorkflowError:  # ended in the Temporal UI: what is left of it is still to be sent
+                await workflow.sleep(SHARD_AGAIN)
+                continue
             finally:
                 del self._shards[shard.first_seq]
             return

@@ -113,6 +113,13 @@ async def _two_tries(marketer: Marketer, random: Random) -> None:
         await asyncio.sleep(random.uniform(1, 2))
 
 
+async def _shards_terminated(marketer: Marketer, _random: Random) -> None:
+    """As somebody in the Temporal UI may do; their batches hear of it with their next heartbeat."""
+    for campaign in marketer.ids:
+        shard = marketer.world.temporal.get_workflow_handle(shard_workflow_id(campaign, 1, 1))
+        await shard.terminate("the harness")
+
+
 async def _api_killed(marketer: Marketer, _random: Random) -> None:
     """While the launches are on their way; the client asks again until it is answered."""
     await _kill(marketer, marketer.world.stack.applications["api"])
@@ -150,6 +157,7 @@ CAMPAIGN_FAULTS: tuple[CampaignFault, ...] = (
     ),
     CampaignFault(name="campaign-workers-pause", strike=_stopped(everyone=True), recovery=_LOST_ANSWERS),
     CampaignFault(name="campaign-two-tries", strike=_two_tries, recovery=_LOST_ANSWERS),
+    CampaignFault(name="campaign-shard-terminate", strike=_shards_terminated, recovery=_LOST_ANSWERS),
     *(
         CampaignFault(
             name=f"campaign-{name}-{how}",

@@ -8,7 +8,7 @@ from tests.chaos.row import Row
 
 _NUMBERS = ("events", "messages", "received", "lost", "forbidden", "duplicates", "unknown", "in_flight", "unsent")
 _SUMMED = ("events", "messages", "lost", "forbidden", "duplicates", "unknown", "in_flight")
-_TITLES = {"forbidden": "silently twice", "in_flight": "in flight", "unsent": "given up"}
+_TITLES = {"events": "events, campaigns", "forbidden": "silently twice", "in_flight": "in flight", "unsent": "given up"}
 
 
 def table(rows: Sequence[Row]) -> Table:
@@ -26,8 +26,10 @@ def table(rows: Sequence[Row]) -> Table:
 
 def markdown(rows: Sequence[Row]) -> str:
     """Sums over the seeds, and the slowest recovery."""
+    counted = "campaigns" if all(row.fault.startswith("campaign-") for row in rows) else "events"
+    titles = "messages | lost | silently twice | duplicates | unknown | in flight | recovery, s"
     lines = [
-        "| fault | runs | events | messages | lost | silently twice | duplicates | unknown | in flight | recovery, s |",
+        f"| fault | runs | {counted} | {titles} |",
         "|---|---|---|---|---|---|---|---|---|---|",
     ]
     for fault in dict.fromkeys(row.fault for row in rows):

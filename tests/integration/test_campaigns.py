@@ -8,7 +8,7 @@ import pytest
 from temporalio.client import WorkflowHandle
 
 from activities.starting import start_campaign
-from activities.temporal import campaign_workflow_id
+from activities.temporal import campaign_workflow_id, shard_workflow_id
 from notifications.campaigns.accounts import count
 from notifications.campaigns.body import CampaignBody
 from notifications.campaigns.commands import Campaigns
@@ -136,6 +136,18 @@ async def test_from_a_cancel_on_what_waits_is_cancelled(house: House):
     assert await desk.handle(campaign).result() == CampaignState.CANCELLED
     assert await desk.account(campaign) == {MessageStatus.SENT: 1, MessageStatus.CANCELLED: 2}
     assert await statuses_of(house.sessions, campaign) == {"sent": 1, "cancelled": 2}
+
+
+async def test_a_shard_that_somebody_terminates_begins_again_and_sends_nothing_twice(house: House):
+    desk = Desk(house)
+    hold = house.providers[Channel.SMS].hold_next()
+    campaign = await desk.launch(body(await desk.recipients(3), rate={"per_second": 1}))
+    await hold.begun.wait()
+    await house.client.get_workflow_handle(shard_workflow_id(campaign, 1, 1)).terminate("by a test")
+    hold.release.set()
+    assert await desk.handle(campaign).result() == CampaignState.COMPLETED
+    assert await desk.account(campaign) == {MessageStatus.SENT: 3}
+    assert len(house.accepted(Channel.SMS, campaign)) == 3
 
 
 async def test_it_waits_for_its_time_and_takes_another(house: House):
