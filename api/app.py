@@ -28,6 +28,7 @@ from api.routes import (
     audiences,
     campaign_account,
     campaigns,
+    console,
     events,
     health,
     imports,
@@ -98,6 +99,7 @@ def create_app(settings: Settings, open_context: OpenContext) -> FastAPI:
     app.include_router(health.router)
     app.include_router(webhooks.router)
     app.include_router(unsubscribe.router)
+    app.include_router(console.router)
     app.include_router(_v1())
     _describe_problems(app)
     _serve_reference(app, settings.public_url)

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 
 from activities.temporal import connect
+from api.console.sign_ins import SignIns
 from api.context import ApiContext
 from api.links import Links
 from api.receipt_sweep import sweeping
@@ -65,5 +66,6 @@ async def open_context(settings: Settings) -> AsyncIterator[ApiContext]:
             hash_key=hash_key,
             unsubscribe=UnsubscribeLinks.of(settings, hash_key),
             accounts=Accounts(sessions),
+            sign_ins=SignIns.of(settings),
             receipt_sources=receipt_sources,
         )

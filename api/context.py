@@ -9,6 +9,7 @@ from fastapi import Depends, Request
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from api.collaborators import CatalogueSource, Publisher, Workflows
+from api.console.sign_ins import SignIns
 from api.links import Links
 from notifications.campaigns.accounts import Accounts
 from notifications.database import Sessions, transaction
@@ -36,6 +37,7 @@ class ApiContext:
     hash_key: bytes
     unsubscribe: UnsubscribeLinks
     accounts: Accounts
+    sign_ins: SignIns
     receipt_sources: Mapping[str, ReceiptSource] = field(default_factory=dict)
     closing: asyncio.Event = field(default_factory=asyncio.Event)
 

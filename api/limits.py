@@ -12,11 +12,11 @@ from notifications.providers.reporting import REPORTING
 
 MAX_BODY = 256 * 1024 + 16 * 1024  # an event of 256 KiB, and slack for whitespace and an id that is added
 MAX_WEBHOOK = 3 * 2**20  # a vendor's batch; Meta's are the largest, with up to 3 MB
-MAX_FORM = 64 * 1024  # what the pages behind unsubscribe links send
+MAX_FORM = 64 * 1024  # what the pages of the console and behind unsubscribe links send
 WEBHOOKS = "/webhooks/"
 # Their routes take the body as it comes, within limits of their own (api/streams.py).
 STREAMED = re.compile(r"POST /v1/audiences/lists|POST /v1/imports|PATCH /v1/imports/[^/]+")
-PAGES = "/u/"
+PAGES = ("/u/", "/sign-in", "/sign-out", "/campaigns/")
 BODY_SECONDS = 30.0
 
 

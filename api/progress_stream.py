@@ -21,11 +21,12 @@ from api.problems import ProblemError
 from api.schemas.campaign_account import ProgressView
 
 MEDIA_TYPE = "text/event-stream"
-RETRY_MILLISECONDS = 2_000  # after which a browser comes again
 HEARTBEAT_SECONDS = 15.0  # shorter than the time after which proxies give up
+RETRY = b"retry: 2000\n\n"  # milliseconds after which a browser comes again
+HEARTBEAT = b": still here\n\n"
 _LOOK_SECONDS = 1.0
 END = "end"  # the last event, and how its id begins
-_HEADERS = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}  # a proxy that gathers would hold events back
+HEADERS = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}  # a proxy that gathers would hold events back
 
 
 async def progress_of(context: ApiContext, campaign_id: UUID) -> ProgressView:
@@ -43,32 +44,54 @@ def has_ended(progress: ProgressView) -> bool:
 async def stream(context: ApiContext, request: Request, campaign_id: UUID) -> StreamingResponse:
     """The answer; its first look is taken before it begins, so that a campaign that is not there is a 404."""
     first = await progress_of(context, campaign_id)
-    return StreamingResponse(_events(context, request, first), media_type=MEDIA_TYPE, headers=_HEADERS)
+    return StreamingResponse(_events(looks(context, request, first)), media_type=MEDIA_TYPE, headers=HEADERS)
 
 
-async def _events(context: ApiContext, request: Request, progress: ProgressView) -> AsyncIterator[bytes]:
+async def looks(context: ApiContext, request: Request, progress: ProgressView) -> AsyncIterator[ProgressView]:
+    """One about every second, whether or not something has changed, until the campaign has ended or somebody goes."""
     with PROGRESS_STREAMS.track_inprogress():
-        yield f"retry: {RETRY_MILLISECONDS}\n\n".encode()
-        shown, said_at = "", time.monotonic()
-        while True:
-            now = progress.model_dump_json()
-            if has_ended(progress):
-                yield _event(END, progress, now)
-                return
-            if now != shown:
-                yield _event("progress", progress, now)
-                shown, said_at = now, time.monotonic()
-            elif time.monotonic() - said_at >= HEARTBEAT_SECONDS:
-                yield b": still here\n\n"
-                said_at = time.monotonic()
+        yield progress
+        while not has_ended(progress):
             if await _is_over(context, request):
                 return
             try:
                 progress = await progress_of(context, progress.campaign.id)
             except (DBAPIError, PoolTimeoutError):
-                continue  # not ended: a browser that is answered 503 does not come again
+                pass  # not ended: a browser that is answered 503 does not come again
             except ProblemError:
                 return  # removed
+            yield progress
+
+
+class Clock:
+    """Says when somebody has heard nothing for so long that a heartbeat is due."""
+
+    def __init__(self) -> None:
+        self._said_at = time.monotonic()
+
+    def said(self) -> None:
+        self._said_at = time.monotonic()
+
+    @property
+    def is_due(self) -> bool:
+        return time.monotonic() - self._said_at >= HEARTBEAT_SECONDS
+
+
+async def _events(looked: AsyncIterator[ProgressView]) -> AsyncIterator[bytes]:
+    yield RETRY
+    shown, clock = "", Clock()
+    async for progress in looked:
+        now = progress.model_dump_json()
+        if has_ended(progress):
+            yield _event(END, progress, now)
+        elif now != shown:
+            yield _event("progress", progress, now)
+        elif clock.is_due:
+            yield HEARTBEAT
+        else:
+            continue
+        shown = now
+        clock.said()
 
 
 async def _is_over(context: ApiContext, request: Request) -> bool:

@@ -13,6 +13,7 @@ def links_table(endpoints: Endpoints) -> Table:
     rows = (
         ("Inbox", endpoints.sandbox, "phones and mailboxes"),
         ("Temporal UI", endpoints.temporal_ui, "every notification"),
+        ("Campaigns", f"{endpoints.api}/campaigns", "watch and steer them"),
         ("API", f"{endpoints.api}/docs", "token in .tidings/env"),
         ("Kafka", endpoints.kafka, "produce events here"),
         ("PostgreSQL", endpoints.postgres, "the ledger"),

@@ -6,6 +6,7 @@ import pytest
 from httpx import AsyncClient
 from pydantic import SecretStr
 
+from api.console.sign_ins import SignIns
 from api.context import ApiContext
 from api.links import Links
 from api.memory import MemoryCatalogue, MemoryPublisher, MemoryWorkflows
@@ -51,6 +52,7 @@ def context(
         hash_key=HASH_KEY.encode(),
         unsubscribe=UnsubscribeLinks.of(settings, HASH_KEY.encode()),
         accounts=Accounts(sessions),
+        sign_ins=SignIns.of(settings),
     )
 
 

@@ -14,7 +14,8 @@ async def insert_with_messages(
     sessions: Sessions, statuses: Sequence[str | tuple[str, str]], messages: Any = None, **changes: Any
 ) -> UUID:
     """A pair is a status with its reason. `changes` are the campaign's, `messages` gives a message's by its number."""
-    campaign = campaign_row(category_of(), {"all": True}, **({"state": "running"} | changes))
+    audience = changes.pop("audience", {"all": True})
+    campaign = campaign_row(category_of(), audience, **({"state": "running"} | changes))
     campaign_id = campaign.id
     async with transaction(sessions) as session:
         session.add(campaign)

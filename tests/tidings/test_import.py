@@ -13,6 +13,7 @@ import pytest
 from typer.testing import Result
 from typing_extensions import override
 
+from api.console.sign_ins import SignIns
 from api.context import ApiContext
 from api.links import Links
 from api.memory import MemoryCatalogue, MemoryPublisher, MemoryWorkflows
@@ -78,6 +79,7 @@ async def server(sessions: Sessions, writers: Writers) -> AsyncIterator[ApiServe
             hash_key=HASH_KEY.encode(),
             unsubscribe=UnsubscribeLinks.of(settings, HASH_KEY.encode()),
             accounts=Accounts(sessions),
+            sign_ins=SignIns.of(settings),
         )
 
     server = ApiServer(lambda: app_of(context()))
