@@ -1,7 +1,6 @@
 """Take an event over HTTP: checked as the bridge checks it, so that a wrong one is refused at once, then produced."""
 
 import json
-from uuid import UUID
 
 import structlog
 from sqlmodel.ext.asyncio.session import AsyncSession
@@ -9,11 +8,15 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from api.context import ApiContext
 from api.links import Links
 from api.problems import BAD_REQUEST, EVENT_REJECTED, ID_REUSED, TOO_LARGE, UNAVAILABLE, ProblemError
+from api.schemas.campaigns import CampaignView
 from api.schemas.events import EventAccepted, EventAnswer, EventLinks
 from api.schemas.notifications import NotificationDetail
 from bridge.producer import ProduceError
+from notifications.campaigns.events import check_launch
 from notifications.events import (
     MAX_RECORD_BYTES,
+    CampaignCancel,
+    CampaignLaunch,
     CloudEvent,
     Intent,
     NewNotification,
@@ -23,8 +26,10 @@ from notifications.events import (
     strict_json,
 )
 from notifications.events.rejection import RejectReason
-from notifications.events.topics import topic_for
+from notifications.events.topics import CAMPAIGNS, topic_for
+from notifications.ids import event_uuid
 from notifications.queries import views
+from notifications.queries.campaigns import find_campaign
 from notifications.statuses import NotificationType
 
 log = structlog.get_logger()
@@ -37,11 +42,15 @@ async def accept_event(context: ApiContext, body: bytes, idempotency_key: str | 
     try:
         value = _with_id(body, idempotency_key)
         event = parse(Record(value=value, headers=HEADERS))
-        intent = context.interpreter.interpret(event, await context.catalogue.current(), topic=None)
+        catalogue = await context.catalogue.current()
+        intent = context.interpreter.interpret(event, catalogue, topic=None)
+        await _refuse_reused_id(context, event)
+        if isinstance(intent, CampaignLaunch):
+            async with context.sessions() as session:
+                await check_launch(session, event, catalogue)
     except RejectedError as error:
         raise _rejected(error) from None
-    await _refuse_reused_id(context, event)
-    topic, key = topic_of(intent), event.partitionkey or event.recipient
+    topic, key = route_of(event, intent)
     size = Record(key=key.encode() if key else None, value=value, headers=HEADERS).size
     if size > MAX_RECORD_BYTES:
         raise ProblemError(TOO_LARGE, f"the record would have {size} bytes; at most {MAX_RECORD_BYTES} are taken")
@@ -51,7 +60,7 @@ async def accept_event(context: ApiContext, body: bytes, idempotency_key: str | 
         detail = "Kafka did not confirm the event: send it again with the same id"
         raise ProblemError(UNAVAILABLE, detail, headers={"Retry-After": "5"}) from error
     log.info("event.produced", notification_id=str(event.notification_id), topic=topic, partition=partition)
-    return _accepted(event, topic, partition, offset, context.links)
+    return _accepted(event, intent, (topic, partition, offset), context.links)
 
 
 def _with_id(body: bytes, idempotency_key: str | None) -> bytes:
@@ -71,8 +80,8 @@ def _rejected(error: RejectedError) -> ProblemError:
 
 async def _refuse_reused_id(context: ApiContext, event: CloudEvent) -> None:
     async with context.sessions() as session:
-        known = await views.find_notification(session, event.notification_id)
-    if known is not None and known.payload_hash != event.payload_hash:
+        known = await views.payload_hash_of(session, event.notification_id)
+    if known not in {None, event.payload_hash}:
         raise ProblemError(
             ID_REUSED,
             "this source sent another event with the same id before: give this one an id of its own",
@@ -80,27 +89,36 @@ async def _refuse_reused_id(context: ApiContext, event: CloudEvent) -> None:
         )
 
 
-def topic_of(intent: Intent) -> str:
-    """A cancel is taken on every notification topic."""
+def route_of(event: CloudEvent, intent: Intent) -> tuple[str, str | None]:
+    """Topic and key. A cancel is taken on every notification topic; the commands on one campaign stay in order."""
+    key = event.partitionkey or event.recipient
+    if isinstance(intent, CampaignLaunch | CampaignCancel):
+        return CAMPAIGNS, key or str(intent.campaign_id)
     if isinstance(intent, NewNotification):
-        return topic_for(intent.definition.type)
-    return topic_for(NotificationType.TRANSACTIONAL)
+        return topic_for(intent.definition.type), key
+    return topic_for(NotificationType.TRANSACTIONAL), key
 
 
-def _accepted(event: CloudEvent, topic: str, partition: int, offset: int, links: Links) -> EventAccepted:
-    notification_id: UUID = event.notification_id
+def _accepted(event: CloudEvent, intent: Intent, place: tuple[str, int, int], links: Links) -> EventAccepted:
+    topic, partition, offset = place
+    explain = links.event(event.source, event.id)
+    if isinstance(intent, CampaignLaunch | CampaignCancel):
+        campaign_id, notification_id = intent.campaign_id, None
+        where = EventLinks(campaign=links.campaign(campaign_id), explain=explain)
+    else:
+        campaign_id, notification_id = None, event.notification_id
+        where = EventLinks(
+            notification=links.notification(notification_id), explain=explain, workflow=links.workflow(notification_id)
+        )
     return EventAccepted(
         id=event.id,
         source=event.source,
         notification_id=notification_id,
+        campaign_id=campaign_id,
         topic=topic,
         partition=partition,
         offset=offset,
-        links=EventLinks(
-            notification=links.notification(notification_id),
-            explain=links.event(event.source, event.id),
-            workflow=links.workflow(notification_id),
-        ),
+        links=where,
     )
 
 
@@ -112,4 +130,7 @@ async def explain_event(session: AsyncSession, source: str, event_id: str, links
         messages = await views.messages_of(session, row.id)
         attempts = await views.attempts_of(session, row.id)
         notification = NotificationDetail.with_messages(row, messages, attempts, links)
-    return EventAnswer.of(source, event_id, notification, await views.rejections_of(session, event_id, source))
+    launched = await find_campaign(session, event_uuid(source, event_id)) if row is None else None
+    campaign = CampaignView.of(launched) if launched is not None else None
+    rejections = await views.rejections_of(session, event_id, source)
+    return EventAnswer.of(source, event_id, notification or campaign, rejections)

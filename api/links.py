@@ -25,6 +25,9 @@ class Links:
     def notification(self, notification_id: UUID) -> str:
         return f"{self.public_url}/v1/notifications/{notification_id}"
 
+    def campaign(self, campaign_id: UUID) -> str:
+        return f"{self.public_url}/v1/campaigns/{campaign_id}"
+
     def event(self, source: str, event_id: str) -> str:
         return f"{self.public_url}/v1/events?{urlencode({'source': source, 'id': event_id})}"
 

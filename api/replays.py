@@ -10,10 +10,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from api.collaborators import CatalogueSource, Publisher
-from api.event_intake import HEADERS, topic_of
+from api.event_intake import HEADERS, route_of
+from notifications.campaigns.events import check_launch
 from notifications.database import Sessions, transaction
 from notifications.events import (
     MAX_RECORD_BYTES,
+    CampaignLaunch,
     CloudEvent,
     Interpreter,
     Record,
@@ -48,6 +50,7 @@ class Replayed:
 class _Prepared:
     event: CloudEvent
     topic: str
+    key: str | None
     value: bytes
 
 
@@ -77,8 +80,7 @@ class Replayer:
             return Replayed(row, produced=False)
         prepared = await self._prepare(row, event, patch)
         await self._settle(rejected_id, prepared.event)
-        key = prepared.event.partitionkey or prepared.event.recipient
-        await self._publisher.produce(prepared.topic, key, prepared.value, HEADERS)
+        await self._publisher.produce(prepared.topic, prepared.key, prepared.value, HEADERS)
         async with transaction(self._sessions) as session:
             await replays.mark_replayed(session, rejected_id)
         return Replayed(await self._find(rejected_id), produced=True)
@@ -114,17 +116,20 @@ class Replayer:
         """Check it as the bridge will, so that what is replayed is not rejected again."""
         value = mended(record_of(row), event=given, patch=patch)
         event = parse(Record(value=value, headers=HEADERS))
-        intent = self._interpreter.interpret(event, await self._catalogue.current(), topic=None)
-        key = event.partitionkey or event.recipient
+        catalogue = await self._catalogue.current()
+        intent = self._interpreter.interpret(event, catalogue, topic=None)
+        topic, key = route_of(event, intent)
         size = Record(key=key.encode() if key else None, value=value, headers=HEADERS).size
         if size > MAX_RECORD_BYTES:
             detail = f"the record would have {size} bytes; at most {MAX_RECORD_BYTES} are taken"
             raise RejectedError(RejectReason.TOO_LARGE, detail)
         async with self._sessions() as session:
-            known = await views.find_notification(session, event.notification_id)
-        if known is not None and known.payload_hash != event.payload_hash:
-            raise id_reused()
-        return _Prepared(event, topic_of(intent), value)
+            known = await views.payload_hash_of(session, event.notification_id)
+            if known not in {None, event.payload_hash}:
+                raise id_reused()
+            if isinstance(intent, CampaignLaunch):
+                await check_launch(session, event, catalogue)
+        return _Prepared(event, topic, key, value)
 
     async def _settle(self, rejected_id: int, event: CloudEvent) -> None:
         """Write the id down: whatever becomes of this request, no later one replays it under another."""

@@ -36,11 +36,13 @@ from devstack.postgres import start_postgres
 from devstack.preparation import Database, create_topics
 from devstack.processes import Command, GuardedProcess, Spawner
 from devstack.state import ROOT
+from notifications.campaigns.events import CampaignEvents
 from notifications.catalogue.store import CatalogueStore
 from notifications.database import Sessions, execute
 from notifications.events import Interpreter, Record, parse
 from notifications.ledger import Ledger
 from notifications.queries.intake import Arrival, IntakeStore
+from notifications.settings import Settings
 
 BATCH = 100  # records, as the bridge reads them
 LOOK_EVERY = 0.1  # seconds
@@ -73,7 +75,10 @@ class Bench:
     async def database(self, count: int) -> Usage:
         """Store as many events as the bridge would, already parsed and judged; no workflow will start them."""
         store = IntakeStore(
-            self.sessions, ledger=Ledger(self.sessions, process="benchmark"), hash_key=HASH_KEY.encode()
+            self.sessions,
+            ledger=Ledger(self.sessions, process="benchmark"),
+            campaigns=CampaignEvents(CatalogueStore(self.sessions).current, Settings()),
+            hash_key=HASH_KEY.encode(),
         )
         batches = list(await self._arrivals(count))
         before = read(self.pids)

@@ -11,6 +11,7 @@ import structlog
 
 from bridge.metrics import INTAKE_SECONDS, RECORDS, REJECTED, STORE_SECONDS
 from bridge.readiness import Patience
+from notifications.campaigns.events import TouchedCampaign
 from notifications.events import DefinitionIndex, Intent, Interpreter, Record, RejectedError, RejectReason, parse
 from notifications.queries.intake import Arrival, IntakeStore, PendingStart, Stored
 from notifications.statuses import NotificationType
@@ -36,6 +37,8 @@ class Workflows(Protocol):
     async def start(self, pending: PendingStart) -> None: ...
 
     async def wake_cancelled(self, notification_id: UUID) -> None: ...
+
+    async def tell_campaign(self, touched: TouchedCampaign) -> None: ...
 
 
 class Intake:
@@ -67,7 +70,9 @@ class Intake:
         self._turn = asyncio.Lock()
 
     async def handle(self, records: Sequence[Record]) -> None:
-        """Return when every record is a started notification, a kept cancel or a rejected event. Safe to repeat.
+        """Return when every record is started (a notification or campaign), a cancel that is kept, or rejected.
+
+        Safe to repeat.
 
         Raises:
             StoppedError: the process ends; the batch is read again after the restart.
@@ -81,6 +86,7 @@ class Intake:
         await self._start_all(stored.starts)
         await self._on_step("started")
         await self._wake_all(stored.cancelled)
+        await self._tell_campaigns(stored.campaigns)
         if stored.starts:
             ids = [start.id for start in stored.starts]
             await self._patience.until_done("postgres", lambda: self._store.mark_started(ids))
@@ -131,12 +137,20 @@ class Intake:
 
         await self._patience.until_done("temporal", attempt)
 
+    async def _tell_campaigns(self, touched: Sequence[TouchedCampaign]) -> None:
+        async def attempt() -> None:
+            await asyncio.gather(*map(self._workflows.tell_campaign, touched))
+
+        await self._patience.until_done("temporal", attempt)
+
 
 def _report(records: Sequence[Record], stored: Stored) -> None:
     for record in records:
         RECORDS.labels(record.topic).inc()
     for start in stored.starts:
         log.info("notification.started", notification_id=str(start.id), definition=start.definition)
+    for campaign in stored.campaigns:
+        log.info("campaign.told", campaign_id=str(campaign.id), ended=campaign.ended)
     for one in stored.rejected:
         REJECTED.labels(one.reason).inc()
         log.info("event.rejected", topic=one.topic, partition=one.partition, offset=one.offset, reason=str(one.reason))

@@ -23,6 +23,7 @@ from bridge.readiness import Patience, Readiness, StoppedError
 from bridge.starts import Starter
 from bridge.topics import Subscription, subscriptions
 from notifications.addresses import require_hash_key
+from notifications.campaigns.events import CampaignEvents
 from notifications.catalogue.store import CatalogueStore
 from notifications.database import create_engine, create_sessions
 from notifications.ledger import Ledger
@@ -84,10 +85,16 @@ async def run(
         readiness.well("temporal")
         producer = await stack.enter_async_context(EventProducer(kafka))
         sessions = create_sessions(engine)
-        store = IntakeStore(sessions, ledger=Ledger(sessions, process="bridge"), hash_key=hash_key)
+        catalogue = CatalogueStore(sessions)
+        store = IntakeStore(
+            sessions,
+            ledger=Ledger(sessions, process="bridge"),
+            campaigns=CampaignEvents(catalogue.current, settings),
+            hash_key=hash_key,
+        )
         parts = _Parts(
             store=store,
-            definitions=CatalogueStore(sessions),
+            definitions=catalogue,
             starter=Starter(client, public_url=settings.public_url),
             backlog=Backlog(store, limit=settings.max_untried),
             remembered_for=settings.retention.ledger,

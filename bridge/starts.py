@@ -1,6 +1,7 @@
 """Start one workflow per notification, exactly one however often it is asked for; and wake those that are cancelled."""
 
 import asyncio
+import contextlib
 import time
 from datetime import timedelta
 from uuid import UUID
@@ -9,11 +10,13 @@ from temporalio.client import Client
 from temporalio.exceptions import WorkflowAlreadyStartedError
 from temporalio.service import RPCError, RPCStatusCode
 
-from activities.starting import start_notification
-from activities.temporal import notification_workflow_id
+from activities.starting import start_campaign, start_notification
+from activities.temporal import campaign_workflow_id, notification_workflow_id
 from bridge.metrics import CANCEL_SIGNALS, STARTS
+from notifications.campaigns.events import TouchedCampaign
 from notifications.queries.intake import PendingStart
 from notifications.statuses import NotificationType
+from workflows.campaign import CampaignWorkflow
 from workflows.notification import NotificationWorkflow
 
 _CONCURRENT = 50  # of each type: a flood of one takes no other's turn
@@ -72,3 +75,22 @@ class Starter:
                 if error.status is not RPCStatusCode.NOT_FOUND:
                     raise
             CANCEL_SIGNALS.inc()
+
+    async def tell_campaign(self, touched: TouchedCampaign) -> None:
+        """Return once Temporal knows its workflow; one that has ended is only told to look again.
+
+        Raises:
+            RPCError: try again.
+
+        """
+        async with self._wake_slots:
+            if not touched.ended:
+                with contextlib.suppress(WorkflowAlreadyStartedError):
+                    await start_campaign(self._client, touched.id, touched.round, name=touched.name)
+                return
+            handle = self._client.get_workflow_handle(campaign_workflow_id(touched.id, touched.round))
+            try:
+                await handle.signal(CampaignWorkflow.look_again, rpc_timeout=_RPC_TIMEOUT)
+            except RPCError as error:
+                if error.status is not RPCStatusCode.NOT_FOUND:
+                    raise

@@ -104,6 +104,7 @@ NOT_SEEN = (
     "No event with this source and id has arrived. Check both texts, the topic and the broker's address; one that was "
     "sent a moment ago may still be on its way (the bridge's lag is in its metrics)."
 )
+LAUNCHED = "It launched a campaign: whom it reaches, and why not the others, is in the campaign's account."
 REJECTED = "The event itself is wrong, so it was set aside and nothing was sent."
 
 

@@ -3,6 +3,7 @@
 from rich.console import Console
 from rich.text import Text
 
+from api.schemas.campaigns import CampaignView
 from api.schemas.events import EventAnswer, EventState, RejectedView
 from api.schemas.notifications import AttemptView, MessageView, NotificationDetail
 from notifications.statuses import ACCEPTED, MessageStatus
@@ -22,6 +23,8 @@ def show_answer(out: Console, answer: EventAnswer) -> None:
     out.print(Text(answer.explanation))
     if answer.notification is not None:
         show_notification(out, answer.notification)
+    if answer.campaign is not None:
+        _show_campaign(out, answer.campaign)
     for rejection in answer.rejections:
         _show_rejection(out, rejection)
 
@@ -44,6 +47,12 @@ def show_notification(out: Console, notification: NotificationDetail) -> None:
         out.print(Text(f"{name:<14}{value}"))
     for message in notification.messages:
         _show_message(out, message)
+
+
+def _show_campaign(out: Console, campaign: CampaignView) -> None:
+    out.print()
+    out.print(Text(f"campaign      {campaign.id}  {campaign.name}"))
+    out.print(Text(f"state         {campaign.state}, round {campaign.round}"))
 
 
 def _style(message: MessageView) -> str:

@@ -14,13 +14,14 @@ from api.links import Links
 from api.schemas.events import EventAnswer, EventState
 from notifications.explanations import NOT_SEEN
 from notifications.queries import views
+from notifications.queries.campaigns import campaigns_launched_by, find_campaign
 from notifications.settings import Settings, load_settings
 from tidings.answers import console, show_answer
 from tidings.surroundings import failing_in_one_line, open_sessions
 
 
 def explain(
-    event_id: Annotated[str, typer.Argument(help="The event's id, or the id of its notification.")],
+    event_id: Annotated[str, typer.Argument(help="The event's id, or that of its notification or campaign.")],
     source: Annotated[str | None, typer.Option("--source", help="Its source, where several use the same id.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the answer as JSON.")] = False,
 ) -> None:
@@ -50,10 +51,11 @@ async def find_answers(session: AsyncSession, event_id: str, source: str | None,
     found = await views.notifications_with_event_id(session, event_id)
     rejected = await views.rejections_of(session, event_id)
     pairs = {(row.source, row.event_id) for row in found} | {(row.source, event_id) for row in rejected if row.source}
-    notification_id = _as_uuid(event_id)
-    if not pairs and notification_id is not None:
-        row = await views.find_notification(session, notification_id)
-        pairs = {(row.source, row.event_id)} if row is not None else set()
+    pairs |= {(row.source, event_id) for row in await campaigns_launched_by(session, event_id) if row.source}
+    its_id = _as_uuid(event_id)
+    if not pairs and its_id is not None:
+        row = await views.find_notification(session, its_id) or await find_campaign(session, its_id)
+        pairs = {(row.source, row.event_id)} if row is not None and row.source and row.event_id else set()
     return [await explain_event(session, *pair, links) for pair in sorted(pairs)]
 
 

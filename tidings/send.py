@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 from rich.text import Text
 
-from api.event_intake import HEADERS, topic_of
+from api.event_intake import HEADERS, route_of
 from api.links import Links
 from api.schemas.events import EventAnswer
 from bridge.kafka_settings import kafka_config
@@ -120,10 +120,11 @@ async def address(wish: Wish, sessions: Sessions | None) -> Addressed:
         )
     event = parse(record)
     intent = Interpreter().interpret(event, catalogue, topic=None)
+    topic, key = route_of(event, intent)
     return Addressed(
         value=value,
-        topic=topic_of(intent),
-        key=event.partitionkey or event.recipient,
+        topic=topic,
+        key=key,
         source=event.source,
         id=event.id,
         notification=isinstance(intent, NewNotification),

@@ -32,8 +32,8 @@ _BODY = {
     status_code=202,
     summary="Send an event",
     description="The body is a CloudEvent in structured mode. It is checked against the catalogue at once, then "
-    "produced to the topic of its definition's type; the answer comes after the broker has it. Repeating a request "
-    "with the same `source` and `id` notifies nobody twice.",
+    "produced to the topic of its definition's type (`campaigns` for commands on campaigns); the answer comes after "
+    "the broker has it. Repeating a request with the same `source` and `id` notifies nobody twice.",
     responses=problem_responses(BAD_REQUEST, EVENT_REJECTED, ID_REUSED, TOO_LARGE, UNAVAILABLE),
     openapi_extra={"requestBody": _BODY},
 )
@@ -46,15 +46,18 @@ async def post_event(
     ] = None,
 ) -> EventAccepted:
     accepted = await accept_event(context, await request.body(), idempotency_key)
-    response.headers["Location"] = f"/v1/notifications/{accepted.notification_id}"
+    campaign = accepted.campaign_id
+    response.headers["Location"] = (
+        f"/v1/campaigns/{campaign}" if campaign is not None else f"/v1/notifications/{accepted.notification_id}"
+    )
     return accepted
 
 
 @router.get(
     "",
     summary="What became of an event",
-    description="`accepted`, with its notification and why each channel was or was not used; `rejected`, with what to "
-    "mend; or `not_seen`.",
+    description="`accepted`, with its notification and why each channel was or was not used, or with the campaign that "
+    "it launched; `rejected`, with what to mend; or `not_seen`.",
     responses=problem_responses(INVALID),
 )
 async def get_event(

@@ -9,8 +9,9 @@ from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from api.schemas.campaigns import CampaignView
 from api.schemas.notifications import NotificationDetail
-from notifications.explanations import NOT_SEEN, REJECTED
+from notifications.explanations import LAUNCHED, NOT_SEEN, REJECTED
 from notifications.queries.views import RejectedState
 from notifications.tables import RejectedEvent
 
@@ -79,11 +80,12 @@ class CloudEvent(BaseModel):
 
 
 class EventLinks(BaseModel):
-    """Where to follow it."""
+    """Where to follow it: the notification and its workflow, or the campaign."""
 
-    notification: str
+    notification: str | None = None
+    campaign: str | None = None
     explain: str = Field(description="GET /v1/events for this event.")
-    workflow: str
+    workflow: str | None = None
 
 
 class EventAccepted(BaseModel):
@@ -96,11 +98,13 @@ class EventAccepted(BaseModel):
                     "id": "pay_8812-succeeded",
                     "source": "https://acme.example/payments",
                     "notification_id": _ID,
+                    "campaign_id": None,
                     "topic": "transactional.notifications",
                     "partition": 3,
                     "offset": 4711,
                     "links": {
                         "notification": f"http://localhost:8000/v1/notifications/{_ID}",
+                        "campaign": None,
                         "explain": "http://localhost:8000/v1/events?source=https%3A%2F%2Facme.example%2Fpayments"
                         "&id=pay_8812-succeeded",
                         "workflow": f"http://localhost:8233/namespaces/default/workflows/notification-{_ID}",
@@ -112,7 +116,8 @@ class EventAccepted(BaseModel):
 
     id: str
     source: str
-    notification_id: UUID = Field(description="UUIDv5 of source and id; a repeat has the same.")
+    notification_id: UUID | None = Field(description="UUIDv5 of source and id; a repeat has the same.")
+    campaign_id: UUID | None = Field(None, description="Of a command on a campaign; a launch's is a UUIDv5 as well.")
     topic: str
     partition: int
     offset: int
@@ -164,6 +169,7 @@ class EventAnswer(BaseModel):
                     "id": "pay_8812-succeeded",
                     "explanation": f"{REJECTED} {_REJECTED['detail']}",
                     "notification": None,
+                    "campaign": None,
                     "rejections": [_REJECTED],
                 }
             ]
@@ -175,17 +181,24 @@ class EventAnswer(BaseModel):
     id: str
     explanation: str
     notification: NotificationDetail | None = Field(description="With why each channel was or was not used.")
+    campaign: CampaignView | None = Field(None, description="That it launched.")
     rejections: list[RejectedView] = Field(
         description="Newest first. An accepted event may have some too: repeats with another content."
     )
 
     @classmethod
     def of(
-        cls, source: str, event_id: str, notification: NotificationDetail | None, rejected: Sequence[RejectedEvent]
+        cls,
+        source: str,
+        event_id: str,
+        found: NotificationDetail | CampaignView | None,
+        rejected: Sequence[RejectedEvent],
     ) -> "EventAnswer":
         views = [RejectedView.of(row) for row in rejected]
-        if notification is not None:
-            state, explanation = EventState.ACCEPTED, notification.explanation
+        if isinstance(found, CampaignView):
+            state, explanation = EventState.ACCEPTED, f"{LAUNCHED} It is {found.state}."
+        elif found is not None:
+            state, explanation = EventState.ACCEPTED, found.explanation
         elif views:
             state, explanation = EventState.REJECTED, f"{REJECTED} {views[0].detail}"
         else:
@@ -195,7 +208,8 @@ class EventAnswer(BaseModel):
             source=source,
             id=event_id,
             explanation=explanation,
-            notification=notification,
+            notification=found if isinstance(found, NotificationDetail) else None,
+            campaign=found if isinstance(found, CampaignView) else None,
             rejections=views,
         )
 

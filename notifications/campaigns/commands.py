@@ -16,6 +16,7 @@ from notifications.campaigns.content_checks import ContentError, Published, chec
 from notifications.campaigns.lifecycle import Answer, Asked, CommandName, UnknownCampaignError, carry_out, note
 from notifications.campaigns.rounds import require_failures
 from notifications.catalogue.definition import DELIVERY_DEFAULTS, ConsentDefault
+from notifications.events import CloudEvent
 from notifications.queries import campaigns as queries
 from notifications.settings import Settings
 from notifications.statuses import CampaignState, NotificationType
@@ -33,30 +34,29 @@ class Campaigns:
     catalogue: Published
     settings: Settings
 
-    async def create(
-        self, body: CampaignBody, asked: Asked, *, campaign_id: UUID | None = None, event: tuple[str, str] | None = None
-    ) -> Answer:
-        """A draft; the same idempotency key or id again gives the one that is there.
+    async def create(self, body: CampaignBody, asked: Asked, *, event: CloudEvent | None = None) -> Answer:
+        """A draft; the same idempotency key or event again gives the one that is there.
 
         Raises:
             ContentError: category, template and data do not fit together; says what to do.
 
         """
-        known = await self._known(asked, campaign_id)
+        known = await self._known(asked, event)
         if known is not None:
             return Answer(known, changed=False)
         await check_content(self.session, body, self.catalogue)
-        campaign = Campaign(id=campaign_id or uuid4(), created_by=asked.by, **self._columns(body))
+        campaign = Campaign(id=uuid4(), created_by=asked.by, **self._columns(body))
         if event is not None:
-            campaign.source, campaign.event_id = event
+            campaign.id, campaign.payload_hash = event.notification_id, event.payload_hash
+            campaign.source, campaign.event_id = event.source, event.id
         self.session.add(campaign)
         await self.session.flush()
         note(self.session, campaign, CommandName.CREATE, asked)
         return Answer(campaign, changed=True)
 
-    async def _known(self, asked: Asked, campaign_id: UUID | None) -> Campaign | None:
-        if campaign_id is not None:
-            return await queries.find_campaign(self.session, campaign_id)
+    async def _known(self, asked: Asked, event: CloudEvent | None) -> Campaign | None:
+        if event is not None:
+            return await queries.find_campaign(self.session, event.notification_id)
         if asked.idempotency_key is None:
             return None
         return await queries.created_with(self.session, asked.idempotency_key)

@@ -1,10 +1,11 @@
-"""What an event asks for: a notification by its definition, or a cancel by key. Pure."""
+"""What an event asks for: a notification by its definition, a cancel by key, or a command on a campaign. Pure."""
 
 import difflib
 from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol
+from uuid import UUID
 
 from notifications.catalogue.definition import Definition
 from notifications.events.attributes import MAX_LENGTH
@@ -17,7 +18,9 @@ from notifications.events.topics import CAMPAIGNS, may_carry, topic_for
 
 RESERVED = "tidings."
 CANCEL = "tidings.notification.cancel"
-_CAMPAIGN_COMMANDS = ("tidings.campaign.launch", "tidings.campaign.cancel")
+LAUNCH = "tidings.campaign.launch"
+CAMPAIGN_CANCEL = "tidings.campaign.cancel"
+_CAMPAIGN_COMMANDS = (LAUNCH, CAMPAIGN_CANCEL)
 
 
 class DefinitionIndex(Protocol):
@@ -48,7 +51,25 @@ class CancelCommand:
     time: datetime
 
 
-Intent = NewNotification | CancelCommand
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CampaignLaunch:
+    """Its `data` is the campaign; whether it can be one is checked where it is stored."""
+
+    event: CloudEvent
+
+    @property
+    def campaign_id(self) -> UUID:
+        """Computed like that of a notification."""
+        return self.event.notification_id
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CampaignCancel:
+    event: CloudEvent
+    campaign_id: UUID
+
+
+Intent = NewNotification | CancelCommand | CampaignLaunch | CampaignCancel
 
 
 class Interpreter:
@@ -66,8 +87,6 @@ class Interpreter:
         """
         if event.type.startswith(RESERVED):
             return _command(event, topic)
-        if topic == CAMPAIGNS and definitions.find(event.type) is None:
-            raise _campaigns_unavailable()
         definition = _definition(event, definitions)
         if topic is not None and not may_carry(topic, definition.type):
             right = topic_for(definition.type)
@@ -79,10 +98,10 @@ class Interpreter:
         return NewNotification(event=event, definition=definition, recipient_id=recipient_id, guest=guest, data=data)
 
 
-def _command(event: CloudEvent, topic: str | None) -> CancelCommand:
+def _command(event: CloudEvent, topic: str | None) -> Intent:
     if event.type in _CAMPAIGN_COMMANDS:
         if topic in {None, CAMPAIGNS}:
-            raise _campaigns_unavailable()
+            return _launch(event) if event.type == LAUNCH else _campaign_cancel(event)
         raise RejectedError(RejectReason.WRONG_TOPIC, f"{event.type} belongs on the topic {CAMPAIGNS}: send it there")
     if event.type != CANCEL:
         raise _unknown_type(event.type, _nearest(event.type, (CANCEL, *_CAMPAIGN_COMMANDS)))
@@ -111,11 +130,23 @@ def _unknown_type(event_type: str, nearest: str | None) -> RejectedError:
     return RejectedError(RejectReason.UNKNOWN_TYPE, f"no definition has the event type {show_name(event_type)}; {hint}")
 
 
-def _campaigns_unavailable() -> RejectedError:
-    return RejectedError(
-        RejectReason.CAMPAIGNS_UNAVAILABLE,
-        "campaigns are not available in this version: send one event per recipient to promotional.notifications",
-    )
+def _launch(event: CloudEvent) -> CampaignLaunch:
+    if event.expirytime is not None:
+        detail = "a launch takes no expirytime: say in data.expire_after how long after its start it may be sent"
+        raise RejectedError(RejectReason.BAD_ATTRIBUTE, detail)
+    if event.cancelkey is not None:
+        detail = f"a launch takes no cancelkey: cancel it by a {CAMPAIGN_CANCEL}, or by POST /v1/campaigns/<id>/cancel"
+        raise RejectedError(RejectReason.BAD_ATTRIBUTE, detail)
+    return CampaignLaunch(event=event)
+
+
+def _campaign_cancel(event: CloudEvent) -> CampaignCancel:
+    named = event.data.get("campaign") if isinstance(event.data, dict) else None
+    try:
+        return CampaignCancel(event=event, campaign_id=UUID(named))
+    except (TypeError, ValueError, AttributeError):
+        detail = "data.campaign must be the id of a campaign, which its launch and GET /v1/campaigns give"
+        raise RejectedError(RejectReason.SCHEMA, detail) from None
 
 
 def _guest(event: CloudEvent) -> tuple[dict[str, str] | None, Any]:

@@ -22,8 +22,8 @@ class RejectReason(StrEnum):
     TOO_OLD = "too_old"  # whether it was delivered is not known any more
     UNKNOWN_TYPE = "unknown_type"
     WRONG_TOPIC = "wrong_topic"
-    CAMPAIGNS_UNAVAILABLE = "campaigns_unavailable"
-    SCHEMA = "schema"  # `data` against the definition's schema
+    UNKNOWN_CAMPAIGN = "unknown_campaign"  # a cancel names a campaign that is not there (yet)
+    SCHEMA = "schema"  # `data` against the definition's schema, or a launch that cannot be a campaign
     BAD_RECIPIENT = "bad_recipient"  # the recipient, or the guest block `data.recipient`
     ID_REUSED = "id_reused"  # the same source and id came with another payload
     UNSTORABLE = "unstorable"  # the database refuses what the event holds

@@ -45,6 +45,11 @@ async def created_with(session: AsyncSession, idempotency_key: str) -> Campaign 
     return (await session.exec(statement)).first()
 
 
+async def campaigns_launched_by(session: AsyncSession, event_id: str) -> list[Campaign]:
+    """Of every source that used this id for a launch."""
+    return list(await session.exec(select(Campaign).where(Campaign.event_id == event_id)))
+
+
 async def list_campaigns(
     session: AsyncSession, *, state: str | None, before: tuple[datetime, UUID] | None, limit: int
 ) -> list[Campaign]:

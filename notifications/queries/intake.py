@@ -10,6 +10,7 @@ from uuid import UUID
 from sqlalchemy.dialects.postgresql import insert
 from sqlmodel.ext.asyncio.session import AsyncSession
 
+from notifications.campaigns.events import CampaignCommand, CampaignEvents, Touched, TouchedCampaign
 from notifications.database import Sessions, execute, transaction
 from notifications.events import CancelCommand, Intent, NewNotification, Record, RejectedError, RejectReason
 from notifications.queries.intake_rows import blame, id_reused, notification_row, rejected_row
@@ -60,19 +61,22 @@ class Stored:
     starts: list[PendingStart] = field(default_factory=list)
     cancelled: list[UUID] = field(default_factory=list)
     rejected: list[Rejection] = field(default_factory=list)
+    campaigns: list[TouchedCampaign] = field(default_factory=list)
 
     def add(self, other: "Stored") -> None:
         self.starts += other.starts
         self.cancelled += other.cancelled
         self.rejected += other.rejected
+        self.campaigns += other.campaigns
 
 
 class IntakeStore:
     """`hash_key` keys the hashes that stand for recipients."""
 
-    def __init__(self, sessions: Sessions, *, ledger: Canceller, hash_key: bytes) -> None:
+    def __init__(self, sessions: Sessions, *, ledger: Canceller, campaigns: CampaignEvents, hash_key: bytes) -> None:
         self._sessions = sessions
         self._ledger = ledger
+        self._campaigns = campaigns
         self._hash_key = hash_key
 
     async def store(self, arrivals: Sequence[Arrival]) -> Stored:
@@ -131,15 +135,24 @@ class IntakeStore:
         cancels = [one.verdict for one in arrivals if isinstance(one.verdict, CancelCommand)]
         rows = [(record, notification_row(record, new, self._hash_key)) for record, new in fresh]
         starts, reused = await self._insert(session, rows)
-        stored = await self._reject(session, [*rejected, *reused])
-        stored.starts = starts
+        touched = await self._command(session, arrivals)
+        stored = await self._reject(session, [*rejected, *reused, *touched.rejected])
+        stored.starts, stored.campaigns = starts, touched.campaigns
         await self._keep(session, cancels)
         stored.cancelled = await self._cancel(session, _keys(arrivals))
         return stored
 
+    async def _command(self, session: AsyncSession, arrivals: Sequence[Arrival]) -> Touched:
+        """Behind the notifications, in every batch: campaigns are locked last."""
+        commands = [(one.record, one.verdict) for one in arrivals if isinstance(one.verdict, CampaignCommand)]
+        return await self._campaigns.carry_out(session, commands)
+
     async def _lock(self, session: AsyncSession, arrivals: Sequence[Arrival]) -> None:
-        """An event and its cancel that arrive at the same moment on two bridges see one another, in either order."""
-        locks = sorted({_lock_number(source, key) for source, key in _keys(arrivals)})
+        """An event and its cancel that arrive at the same moment on two bridges see one another, in either order.
+
+        Commands on one campaign take turns.
+        """
+        locks = sorted({_lock_number(source, key) for source, key in _keys(arrivals)} | _campaign_locks(arrivals))
         if locks:
             await execute(session, _LOCK, {"locks": locks})
 
@@ -149,6 +162,11 @@ class IntakeStore:
         """The starts that are missing, and the records whose id was used for another payload."""
         if not rows:
             return [], []
+        launches = {row.id for row in await execute(session, _LAUNCHED, {"ids": [row["id"] for _, row in rows]})}
+        taken = [(record, id_reused()) for record, row in rows if row["id"] in launches]
+        rows = [(record, row) for record, row in rows if row["id"] not in launches]
+        if not rows:
+            return [], taken
         await execute(session, _INSERT, [row for _, row in rows])
         known = {row.id: row for row in await execute(session, _LOOK_UP, {"ids": list({row["id"] for _, row in rows})})}
         reused = [(record, id_reused()) for record, row in rows if known[row["id"]].payload_hash != row["payload_hash"]]
@@ -157,7 +175,7 @@ class IntakeStore:
             for row in known.values()
             if row.started_at is None
         ]
-        return starts, reused
+        return starts, [*taken, *reused]
 
     async def _keep(self, session: AsyncSession, cancels: Sequence[CancelCommand]) -> None:
         latest: dict[tuple[str, str], datetime] = {}
@@ -192,7 +210,7 @@ class IntakeStore:
 def _order(arrival: Arrival) -> tuple[str, str, str, int, int]:
     """By (source, id), so that two bridges with the same records take their locks in the same order."""
     record, verdict = arrival.record, arrival.verdict
-    event = verdict.event if isinstance(verdict, NewNotification) else None
+    event = verdict.event if isinstance(verdict, NewNotification | CampaignCommand) else None
     source, event_id = (event.source, event.id) if event is not None else ("", "")
     return source, event_id, record.topic, record.partition, record.offset
 
@@ -208,6 +226,11 @@ def _keys(arrivals: Sequence[Arrival]) -> list[tuple[str, str]]:
     return sorted(found)
 
 
+def _campaign_locks(arrivals: Sequence[Arrival]) -> set[int]:
+    commands = [one.verdict for one in arrivals if isinstance(one.verdict, CampaignCommand)]
+    return {int.from_bytes(each.campaign_id.bytes[:8], signed=True) for each in commands}
+
+
 def _lock_number(source: str, cancelkey: str) -> int:
     digest = hashlib.sha256(f"cancel:{len(source)}:{source}{cancelkey}".encode("utf-8", "surrogatepass")).digest()
     return int.from_bytes(digest[:8], signed=True)
@@ -220,6 +243,9 @@ _LOCK = """
 SELECT pg_advisory_xact_lock(number) FROM unnest(CAST(:locks AS bigint[])) WITH ORDINALITY AS l (number, place)
 ORDER BY place
 """
+
+# An id names an event, whatever it became: a campaign's messages have the same numbers as a notification's.
+_LAUNCHED = "SELECT id FROM campaigns WHERE id = ANY (CAST(:ids AS uuid[]))"
 
 _LOOK_UP = """
 SELECT id, payload_hash, started_at, type, definition, recipient_ref FROM notifications

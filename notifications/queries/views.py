@@ -16,7 +16,7 @@ from sqlmodel.sql.expression import SelectOfScalar
 
 from notifications.ids import event_uuid
 from notifications.statuses import Channel, MessageStatus, NotificationStatus, NotificationType
-from notifications.tables import Attempt, Message, Notification, RejectedEvent
+from notifications.tables import Attempt, Campaign, Message, Notification, RejectedEvent
 
 MAX_REJECTIONS = 20  # of one event id, newest first
 _SOURCE_KEPT = 255  # characters of `source` and `event_id` that a rejected event keeps
@@ -69,6 +69,15 @@ class NotificationFilter:
 
 def _is_stuck() -> tuple[Any, ...]:
     return (col(Message.stuck_reason).is_not(None), col(Message.status) == MessageStatus.PENDING.value)
+
+
+async def payload_hash_of(session: AsyncSession, event_id: UUID) -> bytes | None:
+    """Of the notification or campaign that an event made, by the UUID that its source and id give."""
+    for table in (Notification, Campaign):
+        found = (await session.exec(select(table.payload_hash).where(table.id == event_id))).first()
+        if found is not None:
+            return found
+    return None
 
 
 async def find_notification(session: AsyncSession, notification_id: UUID) -> Notification | None:

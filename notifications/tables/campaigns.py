@@ -55,6 +55,7 @@ class Campaign(SQLModel, table=True):
 
     source: str | None = None  # of the event that launched it
     event_id: str | None = None
+    payload_hash: bytes | None = None
     created_by: str
     created_at: datetime = timestamp(default_now=True)
     updated_at: datetime = timestamp(default_now=True)

@@ -10,14 +10,17 @@ import pytest
 
 from bridge.intake import Intake
 from bridge.readiness import Patience, Readiness, StoppedError
-from notifications.catalogue.store import Catalogue
+from notifications.campaigns.events import CampaignEvents, TouchedCampaign
+from notifications.catalogue.publish import apply_folder
+from notifications.catalogue.store import Catalogue, CatalogueStore
 from notifications.database import Sessions, execute
 from notifications.events import Record
 from notifications.ids import event_uuid
 from notifications.ledger import Ledger
 from notifications.queries.intake import Arrival, IntakeStore, PendingStart, Stored
+from notifications.settings import Settings
 from notifications.statuses import NotificationType
-from tests.support.events import CATALOGUE, SOURCE, cancel, event, record, unique
+from tests.support.events import CATALOGUE, SOURCE, cancel, event, launch, record, unique
 from tests.support.programs import eventually
 
 
@@ -51,6 +54,7 @@ class _Temporal:
         self.runs: set[UUID] = set()
         self.calls = 0
         self.woken: list[UUID] = []
+        self.told: list[TouchedCampaign] = []
         self.failures = 0
 
     async def start(self, pending: PendingStart) -> None:
@@ -62,6 +66,10 @@ class _Temporal:
         self._fail()
         self.woken.append(notification_id)
 
+    async def tell_campaign(self, touched: TouchedCampaign) -> None:
+        self._fail()
+        self.told.append(touched)
+
     def _fail(self) -> None:
         if self.failures:
             self.failures -= 1
@@ -71,7 +79,9 @@ class _Temporal:
 class _Bench:
     def __init__(self, sessions: Sessions) -> None:
         self.sessions = sessions
-        self.store = _Store(sessions, ledger=Ledger(sessions, process="test"), hash_key=b"0123456789abcdef")
+        campaigns = CampaignEvents(CatalogueStore(sessions).current, Settings())
+        ledger = Ledger(sessions, process="test")
+        self.store = _Store(sessions, ledger=ledger, campaigns=campaigns, hash_key=b"0123456789abcdef")
         self.temporal, self.readiness, self.stopping = _Temporal(), Readiness(), asyncio.Event()
         self.noted: list[NotificationType] = []
         self.steps: list[str] = []
@@ -153,6 +163,18 @@ async def test_a_cancelled_notification_is_woken_even_when_temporal_is_away(benc
     bench.temporal.failures = 1
     await bench.intake.handle([record(cancel(key), partition=int(unique("1")[-7:], 16))])
     assert event_uuid(SOURCE, str(made["id"])) in bench.temporal.woken
+
+
+async def test_a_launched_campaign_is_told_even_when_temporal_is_away(bench: _Bench) -> None:
+    await apply_folder("catalogue", bench.sessions)
+    made = launch()
+    records = [record(made, topic="campaigns", partition=int(unique("1")[-7:], 16))]
+    bench.temporal.failures = 1
+    await bench.intake.handle(records)
+    campaign_id = event_uuid(SOURCE, str(made["id"]))
+    assert bench.temporal.told == [TouchedCampaign(campaign_id, 1, "Spring sale", ended=False)]
+    await bench.intake.handle(records)  # read once more: a bridge that died between commit and start did not start it
+    assert len(bench.temporal.told) == 2
 
 
 async def test_a_record_that_is_older_than_the_ledgers_memory_starts_nothing(bench: _Bench) -> None:

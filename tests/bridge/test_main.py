@@ -51,14 +51,6 @@ async def test_good_records_are_started_and_bad_ones_between_them_rejected(bench
     assert all([await bench.has_workflow(one) for one in good])
 
 
-async def test_campaign_commands_are_refused_with_the_reason(bench: Bench) -> None:
-    async with bench.bridge():
-        place = await bench.send(event(type="tidings.campaign.launch"), "campaigns")
-        rejected = await eventually(lambda: bench.rejection(place, "campaigns"))
-    assert rejected.reason == "campaigns_unavailable"
-    assert "not available in this version" in rejected.detail
-
-
 async def test_what_the_workflow_tells_people_and_searches(bench: Bench) -> None:
     sent = event(recipient="cus_42")
     async with bench.bridge(public_url="https://tidings.example/"):

@@ -15,10 +15,11 @@ from notifications.campaigns.commands import Campaigns
 from notifications.campaigns.lifecycle import Answer, Asked
 from notifications.campaigns.rounds import NothingFailedError
 from notifications.database import transaction
+from notifications.ids import event_uuid
 from notifications.providers.base import ErrorScope, PermanentDeliveryError, TransientDeliveryError
 from notifications.statuses import CampaignState, Channel, MessageStatus
 from notifications.tables import Campaign
-from tests.support.events import unique
+from tests.support.events import SOURCE, call_off, launch, unique
 from tests.support.integration import House, until
 from tests.support.running_campaigns import statuses_of
 
@@ -101,6 +102,22 @@ async def test_everybody_gets_it_once_and_the_account_adds_up(house: House):
     assert account.by_status == {MessageStatus.SENT: 7, MessageStatus.SKIPPED: 2}
     assert account.skipped == {"opted_out": 1, "unknown_recipient": 1}
     assert account.targeted == 9
+
+
+async def test_an_event_launches_it_once_and_another_cancels_it(house: House):
+    desk = Desk(house)
+    recipients = await desk.recipients(3)
+    made, later = launch(recipients), launch(recipients, sendat="2099-01-01T00:00:00Z")
+    campaign, scheduled = (event_uuid(SOURCE, each["id"]) for each in (made, later))
+    await house.command_campaigns(made, later)
+    await house.command_campaigns(made)
+    assert await desk.handle(campaign).result() == CampaignState.COMPLETED
+    assert await desk.account(campaign) == {MessageStatus.SENT: 3}
+    assert len(house.accepted(Channel.SMS, campaign)) == 3
+    await house.command_campaigns(made, call_off(scheduled), call_off(campaign))
+    assert await desk.handle(scheduled).result() == CampaignState.CANCELLED
+    assert await desk.state(campaign) == CampaignState.COMPLETED
+    assert len(house.accepted(Channel.SMS, campaign)) == 3
 
 
 async def test_a_paused_campaign_sends_nothing_until_it_is_resumed(house: House):

@@ -29,10 +29,19 @@ from notifications.audiences.conditions import (
     parse_condition,
 )
 from notifications.campaigns.accounts import Account
+from notifications.campaigns.body import CampaignBody
 from notifications.catalogue.definition import DELIVERY_DEFAULTS, Definition
 from notifications.catalogue.publish import load_folder
 from notifications.durations import format_duration
-from notifications.events import CancelCommand, Interpreter, NewNotification, Record, parse
+from notifications.events import (
+    CampaignCancel,
+    CampaignLaunch,
+    CancelCommand,
+    Interpreter,
+    NewNotification,
+    Record,
+    parse,
+)
 from notifications.ids import event_uuid, message_id
 from notifications.profiles.fields import checked_profile
 from notifications.queries.outbox import Outcome
@@ -84,7 +93,9 @@ def _events() -> list[Any]:
 @pytest.mark.parametrize("event", _events())
 def test_every_event_is_valid_for_the_example_catalogue(event: dict[str, Any]) -> None:
     intent = Interpreter().interpret(parse(Record(value=json.dumps(event).encode())), EXAMPLES, topic=None)
-    assert isinstance(intent, NewNotification | CancelCommand)
+    assert isinstance(intent, NewNotification | CancelCommand | CampaignLaunch | CampaignCancel)
+    if isinstance(intent, CampaignLaunch):
+        CampaignBody.model_validate(event["data"])
     if isinstance(intent, NewNotification):
         assert intent.recipient_id or intent.guest
 

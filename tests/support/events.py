@@ -2,7 +2,7 @@
 
 import json
 import uuid
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from notifications.catalogue.definition import DELIVERY_DEFAULTS, Category, ConsentDefault, Definition
@@ -61,6 +61,24 @@ CATALOGUE = catalogue(
     definition("appointment.reminder", NotificationType.REMINDER, data={"type": "object"}),
     definition("cart.abandoned", NotificationType.PROMOTIONAL, data={"type": "object"}),
 )
+
+
+def launch(recipients: Sequence[str] = ("cus_42",), *, data: Mapping[str, Any] | None = None, **attributes: Any) -> Any:
+    """A valid launch of a campaign in the repository's category `offers`; `data` changes what it says."""
+    whole: dict[str, Any] = {
+        "name": "Spring sale",
+        "category": "offers",
+        "channel": "sms",
+        "content": {"default_locale": "en", "templates": {"sms": {"en": {"body": "20 % off"}}}},
+        "audience": {"recipients": list(recipients)},
+    }
+    return event(type="tidings.campaign.launch", recipient=..., data=whole | dict(data or {}), **attributes)
+
+
+def call_off(campaign_id: object, **attributes: Any) -> dict[str, Any]:
+    """A cancel of a campaign."""
+    data = {"campaign": str(campaign_id)}
+    return event(type="tidings.campaign.cancel", recipient=..., data=data, **attributes)
 
 
 def unique(prefix: str = "e") -> str:

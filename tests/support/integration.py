@@ -27,10 +27,12 @@ from typing_extensions import override
 
 from activities.temporal import SEARCH_ATTRIBUTES, notification_workflow_id
 from bridge.starts import Starter
+from notifications.campaigns.events import CampaignEvents
 from notifications.catalogue.publish import apply_folder
 from notifications.catalogue.store import CatalogueStore
 from notifications.database import Sessions, create_engine, create_sessions, transaction
 from notifications.events import Interpreter, parse
+from notifications.events.topics import CAMPAIGNS
 from notifications.ledger import Ledger
 from notifications.plans import Plans
 from notifications.profiles.profile import Device, Profile, ProfileSource
@@ -104,7 +106,12 @@ class House:
             settings=settings,
             hash_key=HASH_KEY.encode(),
         )
-        self._store = IntakeStore(self.sessions, ledger=self.ledger, hash_key=HASH_KEY.encode())
+        self._store = IntakeStore(
+            self.sessions,
+            ledger=self.ledger,
+            campaigns=CampaignEvents(self.catalogue.current, settings),
+            hash_key=HASH_KEY.encode(),
+        )
         self._starter = Starter(client, public_url="http://127.0.0.1:8000")
 
     def collaborators(
@@ -154,6 +161,15 @@ class House:
         stored = await self._store.store([Arrival(arrived, intent)])
         (self._pending,) = stored.starts
         return self._pending.id
+
+    async def command_campaigns(self, *events: dict[str, Any], tell: bool = True) -> None:
+        """Store launches and cancels and tell Temporal, as the bridge does."""
+        arrived = [record(each, topic=CAMPAIGNS, offset=place) for place, each in enumerate(events)]
+        catalogue = await self.catalogue.current()
+        intents = [Interpreter().interpret(parse(each), catalogue, topic=CAMPAIGNS) for each in arrived]
+        stored = await self._store.store([Arrival(*each) for each in zip(arrived, intents, strict=True)])
+        for touched in stored.campaigns if tell else ():
+            await self._starter.tell_campaign(touched)
 
     async def mark_started(self, notification_id: UUID) -> None:
         """As the bridge does once Temporal has acknowledged the start."""

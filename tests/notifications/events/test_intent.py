@@ -3,8 +3,17 @@
 import pytest
 
 from notifications.catalogue.definition import Definition
-from notifications.events import CancelCommand, Interpreter, NewNotification, RejectedError, parse
-from tests.support.events import CATALOGUE, cancel, catalogue, definition, event, record
+from notifications.events import (
+    CampaignCancel,
+    CampaignLaunch,
+    CancelCommand,
+    Interpreter,
+    NewNotification,
+    RejectedError,
+    parse,
+)
+from notifications.ids import event_uuid
+from tests.support.events import CATALOGUE, SOURCE, cancel, catalogue, definition, event, record
 
 _TOPIC = "transactional.notifications"
 
@@ -34,8 +43,9 @@ def test_a_notification() -> None:
         ("payment.succeeded", "alert.notifications", "wrong_topic", _TOPIC),
         ("cart.abandoned", "acme.events", "wrong_topic", "promotional.notifications"),
         ("cart.abandoned", "campaigns", "wrong_topic", "promotional.notifications"),
-        ("zzz", "campaigns", "campaigns_unavailable", "not available in this version"),
-        ("tidings.campaign.launch", "campaigns", "campaigns_unavailable", "not available in this version"),
+        ("zzz", "campaigns", "unknown_type", "tidings apply"),
+        ("tidings.campaign.cancel", "campaigns", "schema", "data.campaign must be the id of a campaign"),
+        ("tidings.campaign.lunch", "campaigns", "unknown_type", "did you mean tidings.campaign.launch?"),
         ("tidings.campaign.launch", _TOPIC, "wrong_topic", "campaigns"),
         ("tidings.notification.cancle", _TOPIC, "unknown_type", "tidings.notification.cancel"),
         ("tidings.notification.cancel", "campaigns", "wrong_topic", "notification topic"),
@@ -58,6 +68,37 @@ def test_a_cancel_is_taken_on_every_notification_topic() -> None:
         found = _interpret(cancel("appointment-77"), topic)
         assert isinstance(found, CancelCommand)
         assert found.cancelkey == "appointment-77"
+
+
+def test_commands_on_campaigns_name_their_campaign() -> None:
+    launched = _interpret(event(id="spring-2027", type="tidings.campaign.launch", data={}), "campaigns")
+    assert isinstance(launched, CampaignLaunch)
+    assert launched.campaign_id == event_uuid(SOURCE, "spring-2027")
+    called_off = event(type="tidings.campaign.cancel", data={"campaign": str(launched.campaign_id)})
+    for topic in ("campaigns", None):
+        found = _interpret(called_off, topic)
+        assert isinstance(found, CampaignCancel)
+        assert found.campaign_id == launched.campaign_id
+
+
+@pytest.mark.parametrize(
+    ("attribute", "hint"),
+    [
+        ({"expirytime": "2027-01-01T00:00:00Z"}, "data.expire_after"),
+        ({"cancelkey": "spring"}, "tidings.campaign.cancel"),
+    ],
+)
+def test_a_launch_takes_nothing_that_would_be_ignored(attribute: dict[str, str], hint: str) -> None:
+    reason, detail = _rejection(event(type="tidings.campaign.launch", **attribute), "campaigns")
+    assert reason == "bad_attribute"
+    assert hint in detail
+
+
+@pytest.mark.parametrize("data", [None, [], {"campaign": 7}, {"campaign": "spring-2027"}, {"id": "x"}])
+def test_a_cancel_that_names_no_campaign(data: object) -> None:
+    reason, detail = _rejection(event(type="tidings.campaign.cancel", data=data), "campaigns")
+    assert reason == "schema"
+    assert "GET /v1/campaigns" in detail
 
 
 def test_a_guest_is_taken_out_before_the_schema() -> None:

@@ -11,11 +11,14 @@ from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 from sqlmodel.ext.asyncio.session import AsyncSession
 
+from notifications.campaigns.events import CampaignEvents
+from notifications.catalogue.store import CatalogueStore
 from notifications.database import Sessions, execute, transaction
 from notifications.events import Interpreter, NewNotification, Record, RejectedError, parse
 from notifications.events.topics import topic_for
 from notifications.ledger import Ledger
-from notifications.queries.intake import Arrival, IntakeStore, Stored
+from notifications.queries.intake import Arrival, Canceller, IntakeStore, Stored
+from notifications.settings import Settings
 from notifications.statuses import NotificationType
 from tests.support.events import CATALOGUE, cancel, event, record, unique
 
@@ -24,9 +27,14 @@ _INTERPRETER = Interpreter()
 _TOPIC = "transactional.notifications"
 
 
+def _store(sessions: Sessions, ledger: Canceller) -> IntakeStore:
+    campaigns = CampaignEvents(CatalogueStore(sessions).current, Settings())
+    return IntakeStore(sessions, ledger=ledger, campaigns=campaigns, hash_key=_HASH_KEY)
+
+
 @pytest.fixture
 def store(sessions: Sessions) -> IntakeStore:
-    return IntakeStore(sessions, ledger=Ledger(sessions, process="test"), hash_key=_HASH_KEY)
+    return _store(sessions, Ledger(sessions, process="test"))
 
 
 def _arrival(found: Record) -> Arrival:
@@ -150,7 +158,7 @@ async def test_a_fault_of_the_database_rejects_nothing(store: IntakeStore, sessi
     await _stored_cancel(store, key)
     arrivals = _arrivals(event(cancelkey=key), b"bad")
     with pytest.raises(DBAPIError):
-        await IntakeStore(sessions, ledger=_Deadlocked(), hash_key=_HASH_KEY).store(arrivals)
+        await _store(sessions, _Deadlocked()).store(arrivals)
     assert await _rejections(sessions, arrivals[1]) == []
     assert await _row(sessions, _id(arrivals[0])) is None
     assert [one.reason for one in (await store.store(arrivals)).rejected] == ["not_json"]
