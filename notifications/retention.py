@@ -20,6 +20,7 @@ class Kept(StrEnum):
     OUTBOX = "outbox"
     REJECTED_EVENTS = "rejected_events"
     UNMATCHED_RECEIPTS = "unmatched_receipts"
+    CAMPAIGNS = "campaigns"  # with their messages, attempts and receipts, and texts of their own
     IMPORTS = "imports"  # with their refused rows, and what waits of those that never ended
 
 
@@ -50,6 +51,7 @@ class Retention:
             Kept.OUTBOX: settings.outbox,
             Kept.REJECTED_EVENTS: settings.rejected,
             Kept.UNMATCHED_RECEIPTS: settings.receipts,
+            Kept.CAMPAIGNS: settings.ledger,
             Kept.IMPORTS: settings.imports,
         }
 
@@ -76,6 +78,7 @@ _STATEMENTS = {
     Kept.OUTBOX: sql.OUTBOX,
     Kept.REJECTED_EVENTS: sql.REJECTED_EVENTS,
     Kept.UNMATCHED_RECEIPTS: sql.UNMATCHED_RECEIPTS,
+    Kept.CAMPAIGNS: sql.CAMPAIGNS,
     Kept.IMPORTS: sql.IMPORTS,
 }
 _FIRST = datetime(1, 1, 2, tzinfo=UTC)
@@ -85,5 +88,6 @@ _START = {
     Kept.OUTBOX: Place(_FIRST, "-1"),
     Kept.REJECTED_EVENTS: Place(_FIRST, "-1"),
     Kept.UNMATCHED_RECEIPTS: Place(_FIRST, ""),
+    Kept.CAMPAIGNS: Place(_FIRST, ""),
     Kept.IMPORTS: Place(_FIRST, ""),
 }

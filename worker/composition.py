@@ -12,6 +12,7 @@ from temporalio.service import RetryConfig
 from temporalio.worker import UnsandboxedWorkflowRunner, Worker, WorkflowRunner
 
 from activities.batches import BatchActivities
+from activities.campaign_reconciliation import CampaignReconciliation
 from activities.campaigns import CampaignActivities
 from activities.imports import ImportActivities
 from activities.lanes import Tools
@@ -42,6 +43,7 @@ from notifications.progress import Progress
 from notifications.providers.base import Provider
 from notifications.providers.counted import CountedProvider
 from notifications.providers.registry import build_providers
+from notifications.queries.campaign_suspects import CampaignSuspects
 from notifications.queries.reconciliation import ReconciliationStore
 from notifications.rates import ProviderRates, Rates
 from notifications.rendering.render import Renderer
@@ -88,6 +90,7 @@ class Collaborators:
     retention: RetentionActivities
     sending: SendingActivities
     campaigns: CampaignActivities
+    campaign_reconciliation: CampaignReconciliation
     batches: BatchActivities
     provider_rates: ProviderRates
 
@@ -162,6 +165,7 @@ def assemble(
         campaigns=CampaignActivities(
             CampaignProgress(sessions), Snapshot(sessions, hash_key=hash_key), Rounds(sessions), Settling(sessions)
         ),
+        campaign_reconciliation=CampaignReconciliation(CampaignSuspects(sessions), client),
         batches=BatchActivities(
             contents=CampaignContents(sessions, catalogue=catalogue, renderer=renderer, links=links),
             providers=providers,
@@ -251,6 +255,7 @@ def _orchestrator(
             built.reconciliation.reconcile_outbox,
             built.imports.import_rows,
             built.imports.reconcile_imports,
+            built.campaign_reconciliation.reconcile_campaigns,
             built.retention.remove_old,
             built.campaigns.look_at_campaign,
             built.campaigns.report_campaign,

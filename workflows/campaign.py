@@ -11,7 +11,7 @@ from temporalio.exceptions import ActivityError, ChildWorkflowError, WorkflowAlr
 with workflow.unsafe.imports_passed_through():
     from activities.campaigns import CampaignActivities, CampaignView, Report, Shard, ShardsAfter
     from activities.temporal import DELIVERY_STATUS, shard_workflow_id
-    from notifications.campaigns.lifecycle import CommandName
+    from notifications.campaigns.lifecycle import PREPARE_AHEAD, CommandName
     from notifications.statuses import CampaignState
     from workflows.campaign_calls import LOOK_AGAIN, Bell, is_long
     from workflows.display import campaign_details
@@ -22,7 +22,6 @@ with workflow.unsafe.imports_passed_through():
 SHARDS_AT_ONCE = 4
 SHARD_AGAIN = timedelta(seconds=5)  # one that was ended from outside begins again after that
 _SHARDS_READ = 50
-PREPARE_AHEAD = timedelta(minutes=15)  # of the start: the snapshot of millions takes minutes
 
 
 @dataclass(frozen=True)
@@ -85,6 +84,8 @@ class CampaignWorkflow:
         if not view.state.is_final:
             await self._send()
             view = await self._report(CommandName.COMPLETE)
+            if not view.state.is_final:  # it was paused as its last message went: the next run waits until it goes on
+                workflow.continue_as_new(self._campaign)
         if view.state is not CampaignState.COMPLETED:
             await self._settle()
         await workflow.wait_condition(workflow.all_handlers_finished)

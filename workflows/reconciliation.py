@@ -25,6 +25,7 @@ from temporalio.exceptions import ActivityError
 from temporalio.service import RPCError, RPCStatusCode
 
 with workflow.unsafe.imports_passed_through():
+    from activities.campaign_reconciliation import CampaignReconciliation
     from activities.imports import ImportActivities
     from activities.reconciliation import ClosedSince, ReconciliationActivities, Repairs
     from activities.retention import Places, Removed, RetentionActivities
@@ -63,6 +64,7 @@ class ReconciliationWorkflow:
             await self._ask(ReconciliationActivities.reconcile_resends),
             await self._ask(ReconciliationActivities.reconcile_outbox),
             await self._ask(ImportActivities.reconcile_imports),
+            await self._ask(CampaignReconciliation.reconcile_campaigns),
         ]
         started = {kind: count for part in parts for kind, count in part.started.items()}
         old = await self._remove_old(last.places if last else {})

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import Any
 from uuid import UUID
@@ -68,6 +68,7 @@ _PUBLISHED = {
     CommandName.CANCEL: "cancelled",
     CommandName.FAIL: "failed",
 }
+PREPARE_AHEAD = timedelta(minutes=15)  # of the start: the snapshot of millions takes minutes
 OUTCOME_SEQ = 0  # in the outbox: of the campaign itself; its messages begin at 1
 
 

@@ -107,3 +107,34 @@ SELECT now() AS at, '' AS id, (SELECT count(*) FROM old) * :limit AS seen,
        (SELECT count(*) FROM waiting_gone) + (SELECT count(*) FROM refused_gone) + (SELECT count(*) FROM gone)
            AS removed
 """
+
+# One campaign at a time, and of its messages no more than any other statement removes; the campaign goes with the last
+# of them, and with it the text that only it had. Its row is what makes a late duplicate of its launch start nothing.
+CAMPAIGNS = f"""
+WITH old AS (
+    SELECT c.id FROM campaigns c
+    WHERE c.finished_at < {_OLD} AND c.state IN ('completed', 'cancelled', 'failed')
+      AND (c.expires_at IS NULL OR c.expires_at < now())
+      AND c.id NOT IN (SELECT o.origin_id FROM outbox o WHERE o.published_at IS NULL)
+    ORDER BY c.finished_at, c.id LIMIT 1 FOR UPDATE OF c SKIP LOCKED
+), block AS (
+    SELECT m.origin_id, m.seq FROM messages m JOIN old o ON m.origin_id = o.id ORDER BY m.seq LIMIT :limit
+), reported AS (
+    SELECT r.provider, r.receipt_id FROM receipts r JOIN old o ON r.origin_id = o.id LIMIT :limit
+), attempts_gone AS (
+    DELETE FROM attempts a USING block b WHERE a.origin_id = b.origin_id AND a.seq = b.seq
+), receipts_gone AS (
+    DELETE FROM receipts r USING reported g WHERE r.provider = g.provider AND r.receipt_id = g.receipt_id RETURNING 1
+), messages_gone AS (
+    DELETE FROM messages m USING block b WHERE m.origin_id = b.origin_id AND m.seq = b.seq RETURNING 1
+), gone AS (
+    DELETE FROM campaigns c USING old o WHERE c.id = o.id
+      AND (SELECT count(*) FROM block) < :limit AND (SELECT count(*) FROM reported) < :limit RETURNING c.id
+), texts_gone AS (
+    DELETE FROM catalogue_versions v USING gone g WHERE v.kind = 'template' AND v.name = 'campaign-' || g.id
+), rates_gone AS (
+    DELETE FROM rate_limits l USING gone g WHERE l.key = 'campaign:' || g.id
+)
+SELECT now() AS at, '' AS id, (SELECT count(*) FROM old) * :limit AS seen,
+       (SELECT count(*) FROM messages_gone) + (SELECT count(*) FROM gone) AS removed
+"""
