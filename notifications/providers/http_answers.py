@@ -1,15 +1,13 @@
-"""Reads one HTTP/1.1 answer as its bytes come (RFC 9112). What is not understood is refused, never guessed."""
+"""One HTTP/1.1 answer as its bytes come, parsed by llhttp. What is not understood is refused, never guessed."""
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-MAX_HEAD_BYTES = 32 * 1024
+import httptools
+
 MAX_ANSWER_BYTES = 64 * 1024
-_STATUS_LINE = re.compile(rb"HTTP/1\.([01]) ([1-9]\d\d)(?: [^\r\n\0]*)?")
-_NAME = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
-_HEX = re.compile(rb"[0-9A-Fa-f]{1,8}")
-_MAX_CHUNK_LINE = 1024  # bytes of a chunk's size with its extensions
+MAX_WIRE_BYTES = 2 * MAX_ANSWER_BYTES  # of the body, and of head, chunk sizes and trailer around it
+_FIRST_FINAL_STATUS = 200  # what is below goes on with the answer proper
 
 
 class BadAnswerError(Exception):
@@ -30,17 +28,18 @@ class AnswerReader:
     """`feed` it until it gives the answer; `end` when the other side closes."""
 
     def __init__(self) -> None:
-        self._buffer = bytearray()
-        self._body = bytearray()  # of chunks
-        self._status = 0
+        self._parser = httptools.HttpResponseParser(self)
+        self._wire = 0
         self._headers: dict[str, str] = {}
-        self._length: int | None = None  # of the body; None: in chunks, or until the connection closes
-        self._is_chunked = False
-        self._is_last = False
+        self._body = bytearray()
+        self._may_go_on = False
+        self._ends_with_connection = False
+        self._is_whole = False
+        self._has_more = False
 
     @property
     def has_begun(self) -> bool:
-        return bool(self._buffer or self._status)
+        return self._wire > 0
 
     def feed(self, data: bytes) -> Read | None:
         """The answer, once all of it is there.
@@ -49,116 +48,51 @@ class AnswerReader:
             BadAnswerError: it never will be.
 
         """
-        self._buffer += data
-        while not self._status:
-            end = self._buffer.find(b"\r\n\r\n")
-            if end > MAX_HEAD_BYTES or (end < 0 and len(self._buffer) > MAX_HEAD_BYTES):
-                raise BadAnswerError
-            if end < 0:
-                return None
-            self._read_head(bytes(self._buffer[:end]))
-            del self._buffer[: end + 4]
-        return self._read_body()
+        self._wire += len(data)
+        if self._wire > MAX_WIRE_BYTES:
+            raise BadAnswerError
+        try:
+            self._parser.feed_data(data)
+        except (httptools.HttpParserError, httptools.HttpParserUpgrade):
+            if not self._is_whole:
+                raise BadAnswerError from None
+            self._has_more = True
+        if len(self._body) > MAX_ANSWER_BYTES:
+            raise BadAnswerError
+        return self._answer() if self._is_whole else None
 
     def end(self) -> Read | None:
         """The answer where its end is the connection's; None: it is cut off."""
-        if not self._status or self._length is not None or self._is_chunked:
-            return None
-        return Read(self._status, self._headers, bytes(self._buffer), is_last=True)
+        return self._answer() if self._ends_with_connection else None
 
-    def _read_head(self, head: bytes) -> None:
-        first, *lines = head.split(b"\r\n")
-        found = _STATUS_LINE.fullmatch(first)
-        if found is None:
-            raise BadAnswerError
-        status = int(found[2])
-        if status == 101:  # noqa: PLR2004 - another protocol, which nobody asked for
-            raise BadAnswerError
-        if status < 200:  # noqa: PLR2004 - it goes on with the answer proper
-            return
-        headers: dict[str, str] = {}
-        for line in lines:
-            name, colon, value = line.partition(b":")
-            if not colon or not _NAME.fullmatch(name):
-                raise BadAnswerError
-            key, text = name.decode().lower(), value.strip(b" \t").decode("utf-8", "surrogateescape")
-            if key == "content-length" and headers.get(key, text) != text:
-                raise BadAnswerError
-            headers[key] = text
-        self._status, self._headers = status, headers
-        self._is_last = found[1] == b"0" or "close" in headers.get("connection", "").lower()
-        self._delimit(status, headers)
-
-    def _delimit(self, status: int, headers: Mapping[str, str]) -> None:
-        """By RFC 9112 §6.3."""
-        if status in {204, 304}:
-            self._length = 0
-        elif "transfer-encoding" in headers:
-            if headers["transfer-encoding"].lower() != "chunked":
-                raise BadAnswerError
-            self._is_chunked = True
-        elif "content-length" in headers:
-            given = headers["content-length"]
-            if not (given.isascii() and given.isdecimal()) or int(given) > MAX_ANSWER_BYTES:
-                raise BadAnswerError
-            self._length = int(given)
-
-    def _read_body(self) -> Read | None:
-        if self._is_chunked:
-            return self._whole(bytes(self._body)) if self._read_chunks() else None
-        if self._length is None:
-            if len(self._buffer) > MAX_ANSWER_BYTES:
-                raise BadAnswerError
-            return None
-        if len(self._buffer) < self._length:
-            return None
-        body = bytes(self._buffer[: self._length])
-        del self._buffer[: self._length]
-        return self._whole(body)
-
-    def _whole(self, body: bytes) -> Read:
+    def _answer(self) -> Read:
         # What comes after the answer answers nothing that was asked.
-        return Read(self._status, self._headers, body, is_last=self._is_last or bool(self._buffer))
+        return Read(self._status, self._headers, bytes(self._body), is_last=not self._may_go_on or self._has_more)
 
-    def _read_chunks(self) -> bool:
-        while (line := self._chunk_line()) is not None:
-            begin = len(line) + 2
-            size = _chunk_size(line)
-            if size == 0:
-                return self._read_trailer(begin)
-            end = begin + size
-            if len(self._body) + size > MAX_ANSWER_BYTES:
-                raise BadAnswerError
-            if len(self._buffer) < end + 2:
-                return False
-            if self._buffer[end : end + 2] != b"\r\n":
-                raise BadAnswerError
-            self._body += self._buffer[begin:end]
-            del self._buffer[: end + 2]
-        return False
+    # What the parser calls.
+    def on_message_begin(self) -> None:
+        self._has_more = self._is_whole
 
-    def _chunk_line(self) -> bytes | None:
-        end = self._buffer.find(b"\r\n")
-        if end > _MAX_CHUNK_LINE or (end < 0 and len(self._buffer) > _MAX_CHUNK_LINE):
+    def on_header(self, name: bytes, value: bytes) -> None:
+        if not self._is_whole:
+            self._headers[name.decode("ascii").lower()] = value.strip(b" \t").decode("utf-8", "surrogateescape")
+
+    def on_headers_complete(self) -> None:
+        if self._is_whole:
+            return
+        if self._headers.get("transfer-encoding", "chunked").lower() != "chunked":
             raise BadAnswerError
-        return bytes(self._buffer[:end]) if end >= 0 else None
+        self._status = self._parser.get_status_code()
+        self._may_go_on = self._parser.should_keep_alive()
+        has_end = self._headers.keys() & {"content-length", "transfer-encoding"} or self._status in {204, 304}
+        self._ends_with_connection = self._status >= _FIRST_FINAL_STATUS and not has_end
 
-    def _read_trailer(self, begin: int) -> bool:
-        """Fields after the last chunk, which say nothing that matters here."""
-        if self._buffer[begin : begin + 2] == b"\r\n":
-            del self._buffer[: begin + 2]
-            return True
-        end = self._buffer.find(b"\r\n\r\n", begin)
-        if end < 0:
-            if len(self._buffer) > MAX_HEAD_BYTES:
-                raise BadAnswerError
-            return False
-        del self._buffer[: end + 4]
-        return True
+    def on_body(self, part: bytes) -> None:
+        if not self._is_whole:
+            self._body += part
 
-
-def _chunk_size(line: bytes) -> int:
-    text = line.partition(b";")[0].strip(b" \t")
-    if not _HEX.fullmatch(text):
-        raise BadAnswerError
-    return int(text, 16)
+    def on_message_complete(self) -> None:
+        if self._status < _FIRST_FINAL_STATUS:
+            self._headers = {}
+        else:
+            self._is_whole = True
