@@ -61,5 +61,6 @@ async def _events(context: ApiContext, request: Request, first: ProgressView, fo
 
 
 def _event(name: str, html: str) -> bytes:
-    lines = "".join(f"data: {line}\n" for line in html.strip().splitlines())
+    """An empty part has an empty line of data: without any, browsers pass the event over."""
+    lines = "".join(f"data: {line}\n" for line in html.strip().splitlines() or [""])
     return f"event: {name}\n{lines}\n".encode()

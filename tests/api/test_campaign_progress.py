@@ -84,6 +84,31 @@ async def test_a_browser_that_has_seen_the_end_is_told_to_stay_away(browser: htt
     assert (await browser.get(path, headers={"Last-Event-ID": last["id"]})).status_code == 204
 
 
+async def test_who_was_cut_off_comes_again_and_has_missed_nothing(
+    browser: httpx.AsyncClient, sessions: Sessions, server: ApiServer, context: ApiContext
+):
+    campaign = await insert_with_messages(sessions, ["sent", "pending", "pending"])
+    path = f"/v1/campaigns/{campaign}/progress"
+    async with browser.stream("GET", path) as answer:
+        seen = await anext(events(answer))
+    context.closing.set()
+    await server.stop()
+    await set_status(sessions, campaign, 2, "sent")
+    context.closing.clear()
+    await server.start()
+    async with browser.stream("GET", path, headers={"Last-Event-ID": seen["id"]}) as answer:
+        following = events(answer)
+        again = await anext(following)
+        assert again["data"]["account"]["by_status"] == {"sent": 2, "pending": 1}
+        assert again["id"] > seen["id"]
+        await set_status(sessions, campaign, 3, "sent")
+        assert (await anext(following))["data"]["account"]["by_status"] == {"sent": 3}
+    async with transaction(sessions) as session:
+        (await session.get_one(Campaign, campaign)).state = "completed"
+    (last,) = [each async for each in events(await browser.get(path, headers={"Last-Event-ID": again["id"]}))]
+    assert last["event"] == "end"
+
+
 async def test_the_end_waits_for_calls_that_have_begun(browser: httpx.AsyncClient, sessions: Sessions):
     cancelled = {"state": "cancelled", "cancelled_at": datetime.now(UTC)}
     campaign = await insert_with_messages(sessions, ["sending", "pending"], **cancelled)

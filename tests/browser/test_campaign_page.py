@@ -75,3 +75,8 @@ async def test_a_page_that_lost_its_server_says_so_and_comes_back(
     await server.start()
     await tab.until("document.querySelector('#live').dataset.live === 'yes'")
     await tab.until("document.querySelector('#toggle-button').innerText === 'Resume'")
+    await set_status(sessions, campaign, 2, "sent")
+    async with transaction(sessions) as session:
+        (await session.get_one(Campaign, campaign)).state = "completed"
+    await tab.until("document.querySelector('#live').dataset.live === 'over'")
+    assert not await tab.value("Boolean(document.querySelector('#toggle-button'))")

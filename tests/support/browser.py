@@ -24,6 +24,10 @@ def find_browser() -> str | None:
     return next((found for name in NAMES if (found := shutil.which(name))), None)
 
 
+class FailedError(Exception):
+    """The browser could not do it, or a script in the page failed."""
+
+
 class Tab:
     """One page. `complaints` are what the console of the browser would show: errors, and what the policy forbade."""
 
@@ -48,19 +52,27 @@ class Tab:
         answer = self._answers[number] = asyncio.get_running_loop().create_future()
         await self._socket.send_json({"id": number, "method": method, "params": parameters})
         said = await asyncio.wait_for(answer, _PATIENCE)
-        assert "error" not in said, said
+        if "error" in said:
+            raise FailedError(said)
         return said["result"]
 
     async def value(self, expression: str) -> Any:
         said = await self.ask("Runtime.evaluate", expression=expression, returnByValue=True)
-        assert "exceptionDetails" not in said, said
+        if "exceptionDetails" in said:
+            raise FailedError(said)
         return said["result"].get("value")
 
     async def until(self, expression: str) -> None:
-        """Wait until the expression is true; the page may be another one meanwhile."""
+        """Wait until the expression is true. The page may be another one meanwhile, and not be there yet."""
         async with asyncio.timeout(_PATIENCE):
-            while not await self.value(f"Boolean({expression})"):
+            while not await self._holds(f"Boolean({expression})"):
                 await asyncio.sleep(0.05)
+
+    async def _holds(self, expression: str) -> bool:
+        try:
+            return bool(await self.value(expression))
+        except FailedError:
+            return False
 
     async def go(self, url: str) -> None:
         await self.ask("Page.navigate", url=url)
