@@ -33,7 +33,7 @@ from notifications.rendering.errors import RenderError
 from notifications.statuses import AttemptOutcome, Channel
 
 LANES = 2
-CLAIM = 50  # messages of one claim
+CLAIM = 100  # messages of one claim; with 50, PostgreSQL and its client cost a third more for each
 CALL_SECONDS = 20.0  # the one total deadline of a call
 DEADLINE_GRACE_SECONDS = 1.0
 CLAIM_TO_CALL_SECONDS = 5.0

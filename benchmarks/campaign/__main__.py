@@ -83,7 +83,15 @@ async def measure(house: House, arguments: argparse.Namespace) -> dict[str, Any]
 async def run(arguments: argparse.Namespace) -> dict[str, Any]:
     people = max(arguments.recipients, SMALL)
     async with running_house(people, arguments.calls) as house:
-        found = await measure(house, arguments)
+        playing = asyncio.create_task(measure(house, arguments))
+        over = asyncio.create_task(house.stack.wait())
+        await asyncio.wait({playing, over}, return_when=asyncio.FIRST_COMPLETED)
+        if over.done():
+            playing.cancel()
+            await over
+            sys.exit("interrupted")
+        over.cancel()
+        found = await playing
     await asyncio.sleep(0.1)  # the SDK's threads crash an interpreter that exits at once
     return {
         "cores": os.cpu_count(),

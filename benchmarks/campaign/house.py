@@ -18,6 +18,7 @@ from uuid import UUID, uuid4
 
 import httpx
 from rich.console import Console
+from temporalio.client import Client, WorkflowExecutionStatus
 
 from benchmarks._stack import processes
 from benchmarks.campaign.people import CATEGORY, DATA, TEMPLATE, audience, fill_people
@@ -34,6 +35,7 @@ from notifications.database import Sessions
 
 WORKERS = ("bulk-1", "bulk-2")
 LOOPS = ("bare-1", "bare-2")
+LISTED_EVERY = 0.2  # seconds: what has ended is listed a little later
 _QUIET = (*SERVER_NAMES, *APPLICATION_NAMES, *WORKERS, "stack", "catalogue")
 
 
@@ -65,6 +67,7 @@ class House:
     receiver: Receiver
     loops: tuple[BareLoop, ...]
     api: httpx.AsyncClient
+    temporal: Client
     pids: Mapping[str, int]
     workers: Mapping[str, int]
 
@@ -81,6 +84,15 @@ class House:
         campaign = UUID(answer.json()["campaign"]["id"])
         (await self.api.post(f"/v1/campaigns/{campaign}/launch", json={})).raise_for_status()
         return campaign
+
+    async def history_events(self, campaign: UUID) -> int:
+        """Of all workflows of a campaign that has ended, once the server lists them as ended."""
+        query = f"WorkflowId STARTS_WITH 'campaign-{campaign}'"
+        while True:
+            found = [each async for each in self.temporal.list_workflows(query)]
+            if found and all(each.status != WorkflowExecutionStatus.RUNNING for each in found):
+                return sum(each.history_length for each in found)
+            await asyncio.sleep(LISTED_EVERY)
 
     async def send_bare(self, recipients: int, *, by: str) -> UUID:
         """The same mails by the measure, half of them by each process; `by` names its HTTP client."""
@@ -139,6 +151,7 @@ async def running_house(people: int, calls_at_once: int) -> AsyncIterator[House]
                 receiver=receiver,
                 loops=tuple(loops),
                 api=api,
+                temporal=await Client.connect(stack.endpoints.temporal),
                 pids=others
                 | workers
                 | {name: loop.pid for name, loop in zip(LOOPS, loops, strict=True)}

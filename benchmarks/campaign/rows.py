@@ -5,7 +5,7 @@ import contextlib
 import time
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from statistics import median
 from typing import Any
 from uuid import UUID
@@ -30,7 +30,8 @@ JOIN campaign_commands l ON l.campaign_id = c.id AND l.command = 'prepare' WHERE
 class Row:
     """`seconds` from the request to launch (the first line to a loop) until the last mail has come.
 
-    `sending` is the part of it after the first mail, `preparing` what the snapshot took. `most_memory` in MB by worker.
+    `sending` is the part of it after the first mail, `preparing` what the snapshot took. `most_memory` in MB by worker;
+    `events` are those in all histories of the campaign.
     """
 
     recipients: int
@@ -42,6 +43,7 @@ class Row:
     strangers: int
     preparing: float | None = None
     most_memory: Mapping[str, float] = field(default_factory=dict)
+    events: int | None = None
 
     @property
     def per_second(self) -> float:
@@ -68,9 +70,9 @@ class Bench:
                 await asyncio.sleep(LOOK_EVERY)
         account = (await house.api.get(f"/v1/campaigns/{campaign}")).raise_for_status().json()["account"]
         assert account["by_status"] == {"sent": recipients}, account
-        return stretch.row(
-            [name for name in house.pids if name not in LOOPS], await self._scalar(_PREPARED, campaign), most
-        )
+        ours = [name for name in house.pids if name not in LOOPS]
+        row = stretch.row(ours, await self._scalar(_PREPARED, campaign), most)
+        return replace(row, events=await house.history_events(campaign))
 
     async def _is_over(self, campaign: UUID) -> bool:
         state = await self._scalar("SELECT state FROM campaigns WHERE id = :id", campaign)
@@ -172,6 +174,9 @@ def summary(rows: Sequence[Row]) -> dict[str, Any]:
     preparing = [row.preparing for row in rows if row.preparing]
     if preparing:
         report["snapshot_rows_per_second"] = round(rows[0].recipients / median(preparing))
+    events = [row.events for row in rows if row.events]
+    if events:
+        report["history_events_per_recipient"] = round(max(events) / rows[0].recipients, 4)
     if rows[0].most_memory:
         report["most_pss_mb"] = {name: max(row.most_memory[name] for row in rows) for name in rows[0].most_memory}
     return report
