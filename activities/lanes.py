@@ -130,7 +130,7 @@ class Lanes:
             if not self._may_go_on(provider):
                 return True
             wanted = await slots.take(1 if provider.name in controls.troubled else CLAIM)
-            grant = Grant(0, 0.0)
+            grant, asked = Grant(0, 0.0), time.monotonic()
             try:
                 grant = await tools.rates.take(rates, wanted)
             finally:
@@ -139,24 +139,28 @@ class Lanes:
                 await asyncio.sleep(min(grant.wait, _LONGEST_NAP))
                 return True
         try:
-            return await self._send_up_to(grant.count, provider, rates)
+            return await self._send_up_to(grant.count, provider, rates, asked)
         finally:
             slots.give_back(grant.count)
 
-    async def _send_up_to(self, granted: int, provider: Provider, rates: Sequence[Rate]) -> bool:
-        begun = time.monotonic()
+    async def _send_up_to(self, granted: int, provider: Provider, rates: Sequence[Rate], asked: float) -> bool:
         async with self._claiming:
             rows = await self._tools.ranges.claim(self._hold, after=self._cursor, limit=granted, provider=provider.name)
             if rows:
                 self._cursor = rows[-1].seq
         claimed = [row for row in rows if is_claimed(row)]
-        await self._tools.rates.give_back(rates, granted - len(claimed))
+        latest = asked + CLAIM_TO_CALL_SECONDS
+        if rates:
+            latest = self._tools.rates.latest_use(asked, longest=CLAIM_TO_CALL_SECONDS)
+        unused = granted - len(claimed)
         if claimed:
-            await self._deliver(claimed, provider, begun)
+            unused += await self._deliver(claimed, provider, latest)
+        await self._tools.rates.give_back(rates, unused)
         return bool(rows)
 
-    async def _deliver(self, claimed: list[ClaimedMessage], provider: Provider, begun: float) -> None:
-        results = await asyncio.gather(*(self._send(message, provider, begun) for message in claimed))
+    async def _deliver(self, claimed: list[ClaimedMessage], provider: Provider, latest: float) -> int:
+        """Send and write down; returns how many were given back."""
+        results = await asyncio.gather(*(self._send(message, provider, latest) for message in claimed))
         until = datetime.now(UTC) + PATIENCE
         recorded = [result for result in results if result is not None]
         if recorded:
@@ -167,6 +171,7 @@ class Lanes:
         self._count(recorded, provider)
         if recorded and self._outages == 0 and provider.name in self._watch.controls.troubled:
             await self._tell(self._tools.breaker.note_answer(provider.name, self._content.channel), provider, None)
+        return len(given_back)
 
     def _count(self, recorded: Sequence[Result], provider: Provider) -> None:
         outcomes = Counter(result.outcome for result in recorded)
@@ -174,8 +179,8 @@ class Lanes:
             metrics.SENDS.labels(self._content.channel, provider.name, outcome).inc(count)
         self.sent += outcomes[AttemptOutcome.ACCEPTED]
 
-    async def _send(self, message: ClaimedMessage, provider: Provider, begun: float) -> Result | None:
-        """What came of one call; None: none was begun, or it was refused for a fault that is not this message's."""
+    async def _send(self, message: ClaimedMessage, provider: Provider, latest: float) -> Result | None:
+        """What came of one call, begun by `latest`; None: none was, or it was refused for no fault of the message."""
         started = datetime.now(UTC)
         result = Result(
             self._hold.campaign_id,
@@ -192,7 +197,7 @@ class Lanes:
         except RenderError as error:
             return ended(result, AttemptOutcome.RENDER_ERROR, "render_error", str(error))
         now = time.monotonic()
-        if self.trouble is not None or now - begun > CLAIM_TO_CALL_SECONDS or not self._watch.may_begin(provider.name):
+        if self.trouble is not None or now > latest or not self._watch.may_begin(provider.name):
             return None
         key = message_id(self._hold.campaign_id, message.seq)
         try:

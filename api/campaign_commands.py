@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
 from uuid import UUID
 
 import structlog
@@ -71,10 +72,14 @@ async def _tell_workflow(context: ApiContext, campaign: Campaign) -> None:
 
 
 async def answer_of(context: ApiContext, campaign: Campaign, *, since: float = 0.0) -> CampaignAnswer:
-    """The campaign with its account, which is not older than `since` (`time.monotonic()`); a draft has none."""
+    """The campaign with its account, not older than the campaign's last change and `since` (of `time.monotonic()`).
+
+    A draft has none.
+    """
     if campaign.launched_at is None:
         return CampaignAnswer(campaign=CampaignView.of(campaign))
-    account = await context.accounts.of(campaign.id, since=since)
+    changed = time.monotonic() - (datetime.now(UTC) - campaign.updated_at).total_seconds()
+    account = await context.accounts.of(campaign.id, since=max(since, changed))
     return CampaignAnswer(campaign=CampaignView.of(campaign), account=CampaignAccount.of(account))
 
 

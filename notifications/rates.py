@@ -1,14 +1,18 @@
 """How fast messages go out: one rate per campaign and one per provider account, shared by every process.
 
 The generic cell rate algorithm (ITU-T I.371): a key has a time at which its next message is due; each message moves
-it on by `1 / rate`. In any one second a key lets at most `rate + max(1, rate * 0.5 s)` messages through.
+it on by `1 / rate`. In any one second a key lets at most `rate + max(1, rate * 0.25 s)` messages through, and a grant
+that is used within `USE_WITHIN_SECONDS` adds no more than as much again: at the provider it is never above
+`rate + max(1, rate * 0.5 s)`.
 """
 
 import asyncio
+import time
 from collections import Counter
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from datetime import datetime
 from uuid import UUID
 
 import structlog
@@ -16,6 +20,7 @@ import structlog
 from notifications.database import Sessions, execute_alone
 from notifications.queries import rates as sql
 
+USE_WITHIN_SECONDS = 0.25  # of asking for a grant; what was not used by then is given back
 CAMPAIGNS_SHARE = 0.8  # of a provider's rate: the rest stays for single messages
 
 log = structlog.get_logger()
@@ -38,12 +43,14 @@ class Grant:
 
 
 class Rates:
-    """One per process."""
+    """One per process. `now` is the time for grants; None: that of Postgres, so that processes agree on it."""
 
-    def __init__(self, sessions: Sessions) -> None:
+    def __init__(self, sessions: Sessions, *, now: Callable[[], datetime] | None = None) -> None:
         self._sessions = sessions
+        self._now = now
         self._known: set[str] = set()
         self._turns: dict[tuple[str, ...], tuple[asyncio.Lock, int]] = {}
+        self._use_within = USE_WITHIN_SECONDS
 
     @asynccontextmanager
     async def turn(self, rates: Sequence[Rate]) -> AsyncIterator[None]:
@@ -67,12 +74,24 @@ class Rates:
         if not rates:
             return Grant(wanted, 0.0)
         await self._ensure(rates)
-        rows = await execute_alone(self._sessions, sql.TAKE, _costs(rates) | {"wanted": wanted})
+        now = self._now() if self._now is not None else None
+        parameters = _costs(rates) | {"wanted": wanted, "now": now}
+        rows = await execute_alone(self._sessions, sql.TAKE, parameters)
         if not rows:  # removed since, with its campaign
             self._known.difference_update(rate.key for rate in rates)
             return Grant(0, 0.0)
         count, wait = rows[0]
         return Grant(count, 0.0 if count else wait)
+
+    def latest_use(self, asked: float, *, longest: float) -> float:
+        """Until when a grant may be used that was asked for at `asked`; asked once, now that it could be.
+
+        `asked` and the result are instants of `time.monotonic()`, `longest` are seconds. A machine that is always slow
+        still sends: only a grant that took more than twice as long as the last one is not used.
+        """
+        within = self._use_within
+        self._use_within = min(max(USE_WITHIN_SECONDS, 2 * (time.monotonic() - asked)), longest)
+        return asked + within
 
     async def give_back(self, rates: Sequence[Rate], count: int) -> None:
         """What was taken and not needed."""

@@ -35,6 +35,7 @@ class Control:
         app.router.add_get("/api/inbox", self.list_entries)
         app.router.add_delete("/api/inbox", self.clear_inbox)
         app.router.add_get("/api/inbox/count", self.count_entries)
+        app.router.add_get("/api/inbox/arrivals", self.list_arrivals)
         app.router.add_get("/api/inbox/stream", self.stream_entries)
         app.router.add_get("/api/inbox/{id}", self.get_entry)
         app.router.add_get("/api/providers", self.list_providers)
@@ -55,6 +56,10 @@ class Control:
 
     async def count_entries(self, request: web.Request) -> web.Response:
         return web.json_response({"count": self._inbox.count(_filter(request)), **self._inbox.totals()})
+
+    async def list_arrivals(self, request: web.Request) -> web.Response:
+        """How fast messages came: only when, so that a great many can be told."""
+        return web.json_response({"arrivals": self._inbox.arrivals(request.query.get("provider"))})
 
     async def get_entry(self, request: web.Request) -> web.Response:
         entry = self._inbox.get(request.match_info["id"])

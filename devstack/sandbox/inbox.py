@@ -15,6 +15,7 @@ from uuid import uuid4
 Content = dict[str, Any]
 
 _KEYS_REMEMBERED = 200_000  # about 40 MB; a key outlives its entry, so that late duplicates are seen
+_ARRIVALS_REMEMBERED = 200_000  # about 6 MB
 _DUPLICATES_LISTED = 100
 _FEED_SIZE = 500  # events a slow viewer may lag behind before it has to load the page again
 
@@ -82,12 +83,14 @@ class Inbox:
         self._by_key: OrderedDict[tuple[str, str], int] = OrderedDict()
         self._duplicates: dict[tuple[str, str], int] = {}  # those of `_by_key` that came more than once
         self._accepted: Counter[str] = Counter()
+        self._arrivals: deque[tuple[str, float]] = deque(maxlen=_ARRIVALS_REMEMBERED)
         self._feeds: set[asyncio.Queue[Accepted | Signal]] = set()
 
     def add(self, entry: Accepted) -> None:
         self._entries[entry.id] = entry
         self._bytes += entry.size
         self._accepted[entry.provider] += 1
+        self._arrivals.append((entry.provider, entry.received))
         if entry.key is not None:
             self._count(_identity(entry.key, entry.to))
         while len(self._entries) > self._max_entries or (self._bytes > self._max_bytes and len(self._entries) > 1):
@@ -143,6 +146,10 @@ class Inbox:
             "duplicates": {key: times for (key, _), times in newest},
         }
 
+    def arrivals(self, provider: str | None) -> list[float]:
+        """When messages were accepted, in seconds since the epoch, oldest first; entries that fell out included."""
+        return [received for name, received in self._arrivals if provider in (None, name)]
+
     def clear(self) -> int:
         """Forget everything; answers how many entries were kept."""
         cleared = len(self._entries)
@@ -150,6 +157,7 @@ class Inbox:
         self._by_key.clear()
         self._duplicates.clear()
         self._accepted.clear()
+        self._arrivals.clear()
         self._bytes = 0
         self.announce(Signal.RELOAD)
         return cleared

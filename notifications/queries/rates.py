@@ -1,17 +1,17 @@
 """A GCRA in rows: when the next message may go out, per campaign and per provider, by the clock of Postgres."""
 
-# `seconds` is what one message costs of a key's time. A key that nobody used has room for half a second of its rate,
-# at least one message. All keys give or none does; their rows are locked in key order. Fewer than `least` are not
+# `seconds` is what one message costs of a key's time. A key that nobody used has room for a quarter of a second of its
+# rate, at least one message. All keys give or none does; their rows are locked in key order. Fewer than `least` are not
 # given: at a thousand a second, claims of two rows would cost more than the sends.
 # A key is never further ahead than half a second more than its room, else a rate that was slow would still be felt long
 # after it was raised, and single messages long after they went out: what is too much is forgotten.
 TAKE = """
 WITH held AS (
-    SELECT r.key, w.seconds, greatest(w.seconds, 0.5) AS burst, r.arrival_at
+    SELECT r.key, w.seconds, greatest(w.seconds, 0.25) AS burst, r.arrival_at
     FROM unnest(CAST(%(keys)s AS text[]), CAST(%(seconds)s AS float8[])) AS w (key, seconds)
     JOIN rate_limits r USING (key) ORDER BY r.key FOR UPDATE OF r
 ), clock AS MATERIALIZED (
-    SELECT clock_timestamp() AS at FROM (SELECT count(*) FROM held) AS locked
+    SELECT coalesce(CAST(%(now)s AS timestamptz), clock_timestamp()) AS at FROM (SELECT count(*) FROM held) AS locked
 ), seen AS (
     SELECT key, seconds, burst, least(greatest(real_ahead, 0), burst + 0.5) AS ahead, real_ahead > burst + 0.5 AS is_far
     FROM (SELECT *, extract(epoch FROM arrival_at - at) AS real_ahead FROM held, clock) h

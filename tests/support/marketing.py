@@ -4,8 +4,10 @@ import asyncio
 import time
 from collections.abc import Mapping, Sequence
 from typing import Any
+from uuid import UUID
 
 from activities.temporal import campaign_workflow_id
+from notifications.ids import message_id
 from notifications.profiles.profile import Device
 from notifications.statuses import Channel
 from tests.support.events import unique
@@ -83,6 +85,14 @@ class Marketer:
         assert account["targeted"] == sum(account["by_status"].values())
         return dict(account["by_status"])
 
+    async def until_account(self, campaign: str, expected: dict[str, int]) -> None:
+        """What is shown may be a second old."""
+
+        async def is_so() -> bool:
+            return await self.account(campaign) == expected
+
+        await until(is_so)
+
     async def until_state(self, campaign: str, state: str, *, seconds: float = 45) -> None:
         async def is_there() -> bool:
             return bool((await self.look(campaign))["campaign"]["state"] == state)
@@ -103,3 +113,10 @@ class Marketer:
     async def accepted(self, **where: Any) -> int:
         """Messages in the sandbox's inbox."""
         return int((await self.reporting.sandbox.get("/api/inbox/count", params=where)).json()["count"])
+
+    async def items(self, campaign: str, **where: Any) -> list[dict[str, Any]]:
+        """Its messages in the sandbox's inbox."""
+        items = (await self.reporting.sandbox.get("/api/inbox", params={"limit": 1000} | where)).json()["items"]
+        account = (await self.look(campaign))["account"]
+        keys = {str(message_id(UUID(campaign), seq)) for seq in range(1, account["targeted"] + 1)}
+        return [item for item in items if item["key"] in keys]

@@ -14,6 +14,7 @@ from pydantic import SecretStr
 from devstack.ports import HOST, free_ports
 from devstack.processes import Spawner
 from devstack.sandbox_process import start_sandbox
+from devstack.services import Service
 from notifications.providers.registry import build_providers
 from notifications.statuses import Channel
 from tests.support.integration import HASH_KEY, House, running_house, until
@@ -24,8 +25,9 @@ SECRET = "of this stack only"
 class Reporting:
     """A house whose providers are the sandbox's."""
 
-    def __init__(self, house: House, sandbox: httpx.AsyncClient, api: httpx.AsyncClient) -> None:
+    def __init__(self, house: House, vendors: Service, sandbox: httpx.AsyncClient, api: httpx.AsyncClient) -> None:
         self.house = house
+        self.vendors = vendors  # the process behind `sandbox`
         self.sandbox = sandbox
         self.api = api
 
@@ -82,7 +84,7 @@ async def running_reporting(temporal_address: str, database_url: str, **changes:
         for worker in house.workers():
             await stack.enter_async_context(worker)
         clients = [httpx.AsyncClient(base_url=url, trust_env=False, timeout=30) for url in (sandbox.url, api_url)]
-        yield Reporting(house, *[await stack.enter_async_context(client) for client in clients])
+        yield Reporting(house, sandbox.service, *[await stack.enter_async_context(client) for client in clients])
 
 
 @asynccontextmanager

@@ -53,6 +53,15 @@ async def test_a_duplicate_through_another_provider_counts(sandbox: Sandbox, cli
     assert (await client.get("/api/inbox/count")).json()["duplicated_keys"] == 1
 
 
+async def test_arrivals_outlive_their_entries_until_the_inbox_is_cleared(client, sandbox: Sandbox) -> None:
+    for number in range(3):
+        sandbox.inbox.add(_entry(number, provider="smtp" if number == 1 else "fcm", received=1000.5 + number))
+    assert (await client.get("/api/inbox/arrivals")).json() == {"arrivals": [1000.5, 1001.5, 1002.5]}
+    assert (await client.get("/api/inbox/arrivals", params={"provider": "smtp"})).json() == {"arrivals": [1001.5]}
+    await client.delete("/api/inbox")
+    assert (await client.get("/api/inbox/arrivals")).json() == {"arrivals": []}
+
+
 async def test_one_entry_and_none(sandbox: Sandbox, client) -> None:
     entry = _entry()
     sandbox.inbox.add(entry)
