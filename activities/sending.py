@@ -16,7 +16,7 @@ from activities import metrics
 from activities.infrastructure import infrastructure, outlast, where
 from activities.outcomes import again, ended, next_delay, outcome_of
 from notifications.breaker import Breaker, Change, is_outage
-from notifications.contents import Contents, Rendered
+from notifications.contents import Rendered, Rendering
 from notifications.dead_addresses import DeadAddresses
 from notifications.ids import message_id
 from notifications.ledger import Claim, Ledger, Recorded, Result, Try, Verdict
@@ -70,7 +70,7 @@ class SendingActivities:
         self,
         *,
         ledger: Ledger,
-        contents: Contents,
+        contents: Rendering,
         providers: Mapping[Channel, Sequence[Provider]],
         dead_addresses: DeadAddresses,
         breaker: Breaker,

@@ -18,6 +18,7 @@ from activities.temporal import (
     NOTIFICATION_TYPE,
     ORCHESTRATOR_BULK,
     RECIPIENT_REF,
+    campaign_resend_workflow_id,
     campaign_workflow_id,
     import_workflow_id,
     notification_workflow_id,
@@ -32,6 +33,7 @@ NOTIFICATION_WORKFLOW = "NotificationWorkflow"  # by name: workflows are above t
 RESEND_WORKFLOW = "ResendWorkflow"
 IMPORT_WORKFLOW = "ImportWorkflow"
 CAMPAIGN_WORKFLOW = "CampaignWorkflow"
+CAMPAIGN_RESEND_WORKFLOW = "CampaignResendWorkflow"
 _RPC_TIMEOUT = timedelta(seconds=10)
 _MAX_SUMMARY = 200  # characters; Temporal takes 400 bytes
 
@@ -135,6 +137,32 @@ async def start_campaign(
         priority=Priority(priority_key=priority_key(NotificationType.PROMOTIONAL)),
         search_attributes=TypedSearchAttributes([SearchAttributePair(CAMPAIGN_ID, str(campaign_id))]),
         static_summary=f"campaign {name[:_MAX_SUMMARY]}, round {round_number}",
+        rpc_timeout=rpc_timeout,
+    )
+    return handle.first_execution_run_id or ""
+
+
+async def start_campaign_resend(
+    client: Client,
+    campaign_id: UUID,
+    *,
+    seq: int,
+    round_number: int,
+    again: bool = False,
+    rpc_timeout: timedelta = _RPC_TIMEOUT,
+) -> str:
+    """Start the workflow that sends an `unknown` message of a campaign once more; arguments and errors as above."""
+    reuse, conflict = _policies(again=again)
+    handle = await client.start_workflow(
+        CAMPAIGN_RESEND_WORKFLOW,
+        {"campaign_id": str(campaign_id), "seq": seq, "round": round_number},
+        id=campaign_resend_workflow_id(campaign_id, seq, round_number),
+        task_queue=ORCHESTRATOR_BULK,
+        id_reuse_policy=reuse,
+        id_conflict_policy=conflict,
+        priority=Priority(priority_key=priority_key(NotificationType.PROMOTIONAL)),
+        search_attributes=TypedSearchAttributes([SearchAttributePair(CAMPAIGN_ID, str(campaign_id))]),
+        static_summary=f"message {seq} of a campaign once more, a duplicate accepted",
         rpc_timeout=rpc_timeout,
     )
     return handle.first_execution_run_id or ""

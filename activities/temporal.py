@@ -68,6 +68,10 @@ def campaign_workflow_id(campaign_id: object, round_number: int) -> str:
     return f"campaign-{campaign_id}-{round_number}"
 
 
+def campaign_resend_workflow_id(campaign_id: object, seq: int, round_number: int) -> str:
+    return f"campaign-{campaign_id}-resend-{seq}-{round_number}"
+
+
 def shard_workflow_id(campaign_id: object, round_number: int, first_seq: int) -> str:
     """`first_seq` within its wave, which is the number above its lower 32 bits."""
     wave, first = divmod(first_seq, 2**32)

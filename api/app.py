@@ -27,6 +27,7 @@ from api.reference import render_reference
 from api.routes import (
     audiences,
     campaign_account,
+    campaign_resends,
     campaigns,
     console,
     events,
@@ -49,6 +50,7 @@ OpenContext = Callable[[Settings], AbstractAsyncContextManager[ApiContext]]
 _ROUTES = (
     campaigns,
     campaign_account,
+    campaign_resends,
     events,
     notifications,
     messages,

@@ -125,6 +125,15 @@ class Workflows(Protocol):
         """
         ...
 
+    async def resend_of_campaign(self, campaign_id: UUID, *, seq: int, round_number: int) -> None:
+        """Start sending one message of a campaign once more; twice is the same as once.
+
+        Raises:
+            WorkflowsUnavailableError: it was not started.
+
+        """
+        ...
+
     async def start_import(self, import_id: UUID) -> None:
         """Have the rows of an uploaded import written; twice is the same as once.
 

@@ -108,6 +108,11 @@ class MemoryWorkflows(Workflows):
         self.resends.append((notification_id, seq, round_number))
 
     @override
+    async def resend_of_campaign(self, campaign_id: UUID, *, seq: int, round_number: int) -> None:
+        self._fail()
+        self.resends.append((campaign_id, seq, round_number))
+
+    @override
     async def start_import(self, import_id: UUID) -> None:
         self._fail()
         self.imports.append(import_id)

@@ -11,7 +11,7 @@ from temporalio.exceptions import FailureError, WorkflowAlreadyStartedError
 from temporalio.service import RPCError, RPCStatusCode
 from typing_extensions import override
 
-from activities.starting import start_campaign, start_import, start_resend
+from activities.starting import start_campaign, start_campaign_resend, start_import, start_resend
 from activities.temporal import campaign_workflow_id, notification_workflow_id
 from api.collaborators import (
     CommandName,
@@ -108,6 +108,13 @@ class TemporalWorkflows(Workflows):
                 seq=seq,
                 round_number=round_number,
                 rpc_timeout=self._answer_within,
+            )
+
+    @override
+    async def resend_of_campaign(self, campaign_id: UUID, *, seq: int, round_number: int) -> None:
+        with _starting():
+            await start_campaign_resend(
+                self._client, campaign_id, seq=seq, round_number=round_number, rpc_timeout=self._answer_within
             )
 
     @override

@@ -72,6 +72,7 @@ class Claim(NamedTuple):
     scheduled_at: datetime  # the try's; `release` gives back only what this try holds
     is_troubled: bool  # claimed: that provider failed lately, so that an answer is worth telling the breaker
     waits_for: str  # held: the provider that takes no messages now
+    origin_kind: str  # notification or campaign
 
     @property
     def held(self) -> tuple[int, datetime, int]:

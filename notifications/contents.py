@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import Protocol
 
 from notifications.catalogue.store import CatalogueStore
 from notifications.database import Sessions, execute_alone
@@ -23,6 +24,10 @@ class Rendered:
 
     message: OutgoingMessage
     due_since: datetime
+
+
+class Rendering(Protocol):
+    async def render(self, claim: Claim) -> Rendered: ...
 
 
 class Contents:

@@ -13,6 +13,7 @@ from temporalio.worker import UnsandboxedWorkflowRunner, Worker, WorkflowRunner
 
 from activities.batches import BatchActivities
 from activities.campaign_reconciliation import CampaignReconciliation
+from activities.campaign_resends import CampaignResendActivities
 from activities.campaigns import CampaignActivities
 from activities.imports import ImportActivities
 from activities.lanes import Tools
@@ -23,9 +24,10 @@ from activities.sending import SendingActivities
 from activities.slots import Slots
 from notifications.addresses import require_hash_key
 from notifications.breaker import Breaker
-from notifications.campaigns.contents import CampaignContents
+from notifications.campaigns.contents import CampaignContents, ContentsByOrigin
 from notifications.campaigns.progress import CampaignProgress
 from notifications.campaigns.ranges import RangeLedger
+from notifications.campaigns.resends import Resends
 from notifications.campaigns.rounds import Rounds
 from notifications.campaigns.settling import Settling
 from notifications.campaigns.snapshot import Snapshot
@@ -54,6 +56,7 @@ from notifications.statuses import Channel
 from notifications.unsubscribe import UnsubscribeLinks
 from worker.roles import Queue, Role, queues_of
 from workflows.campaign import CampaignWorkflow
+from workflows.campaign_resend import CampaignResendWorkflow
 from workflows.imports import ImportWorkflow
 from workflows.notification import NotificationWorkflow
 from workflows.reconciliation import ReconciliationWorkflow
@@ -61,6 +64,7 @@ from workflows.resend import ResendWorkflow
 from workflows.shard import ShardWorkflow
 
 WORKFLOWS = (
+    CampaignResendWorkflow,
     CampaignWorkflow,
     ImportWorkflow,
     NotificationWorkflow,
@@ -91,6 +95,7 @@ class Collaborators:
     sending: SendingActivities
     campaigns: CampaignActivities
     campaign_reconciliation: CampaignReconciliation
+    campaign_resends: CampaignResendActivities
     batches: BatchActivities
     provider_rates: ProviderRates
 
@@ -136,6 +141,7 @@ def assemble(
     rates = Rates(sessions)
     provider_rates = ProviderRates(rates, settings.provider_rates)
     contents = Contents(sessions, catalogue=catalogue, renderer=renderer, links=links)
+    campaign_contents = CampaignContents(sessions, catalogue=catalogue, renderer=renderer, links=links)
     return Collaborators(
         engine=engine,
         imports=ImportActivities(ImportBlocks(sessions, catalogue, hash_key=hash_key), client),
@@ -153,7 +159,7 @@ def assemble(
         ),
         sending=SendingActivities(
             ledger=ledger,
-            contents=contents,
+            contents=ContentsByOrigin(contents, campaign_contents),
             providers={
                 channel: tuple(CountedProvider(each, provider_rates.count_single) for each in ordered)
                 for channel, ordered in providers.items()
@@ -166,8 +172,9 @@ def assemble(
             CampaignProgress(sessions), Snapshot(sessions, hash_key=hash_key), Rounds(sessions), Settling(sessions)
         ),
         campaign_reconciliation=CampaignReconciliation(CampaignSuspects(sessions), client),
+        campaign_resends=CampaignResendActivities(Resends(sessions), client),
         batches=BatchActivities(
-            contents=CampaignContents(sessions, catalogue=catalogue, renderer=renderer, links=links),
+            contents=campaign_contents,
             providers=providers,
             watches=Watches(sessions),
             tools=Tools(
@@ -256,6 +263,10 @@ def _orchestrator(
             built.imports.import_rows,
             built.imports.reconcile_imports,
             built.campaign_reconciliation.reconcile_campaigns,
+            built.campaign_resends.look_at_resend,
+            built.campaign_resends.expire_resend,
+            built.campaign_resends.cancel_resend,
+            built.campaign_resends.reconcile_campaign_resends,
             built.retention.remove_old,
             built.campaigns.look_at_campaign,
             built.campaigns.report_campaign,

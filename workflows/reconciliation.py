@@ -26,6 +26,7 @@ from temporalio.service import RPCError, RPCStatusCode
 
 with workflow.unsafe.imports_passed_through():
     from activities.campaign_reconciliation import CampaignReconciliation
+    from activities.campaign_resends import CampaignResendActivities
     from activities.imports import ImportActivities
     from activities.reconciliation import ClosedSince, ReconciliationActivities, Repairs
     from activities.retention import Places, Removed, RetentionActivities
@@ -65,6 +66,7 @@ class ReconciliationWorkflow:
             await self._ask(ReconciliationActivities.reconcile_outbox),
             await self._ask(ImportActivities.reconcile_imports),
             await self._ask(CampaignReconciliation.reconcile_campaigns),
+            await self._ask(CampaignResendActivities.reconcile_campaign_resends),
         ]
         started = {kind: count for part in parts for kind, count in part.started.items()}
         old = await self._remove_old(last.places if last else {})

@@ -32,6 +32,23 @@ class ProgressView(CampaignAnswer):
         return cls(campaign=answer.campaign, account=answer.account, paces=shown)
 
 
+class CampaignResendAnswer(BaseModel):
+    """The message waits to be sent once more."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {"campaign_id": "6e6091e0-f2c5-5220-b8d0-aaadc3943c2a", "seq": 17, "status": "pending", "round": 2}
+            ]
+        }
+    )
+
+    campaign_id: UUID
+    seq: int
+    status: MessageStatus
+    round: int = Field(description="Of the message; raised by each retry.")
+
+
 class CampaignMessageView(BaseModel):
     """One message of a campaign."""
 

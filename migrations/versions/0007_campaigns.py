@@ -42,6 +42,7 @@ def upgrade() -> None:
         sa.Column("pause_reason", sa.String(), nullable=True),
         sa.Column("cancelled_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("finished_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("resend_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("source", sa.String(), nullable=True),
         sa.Column("event_id", sa.String(), nullable=True),
         sa.Column("payload_hash", sa.LargeBinary(), nullable=True),

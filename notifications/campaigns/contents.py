@@ -11,8 +11,11 @@ from notifications.campaigns.lifecycle import UnknownCampaignError
 from notifications.campaigns.ranges import ClaimedMessage
 from notifications.catalogue.definition import Category, ConsentDefault, StandaloneTemplate
 from notifications.catalogue.store import CatalogueStore
-from notifications.database import Sessions
+from notifications.claims import Claim
+from notifications.contents import Contents, Rendered
+from notifications.database import Sessions, execute_alone
 from notifications.providers.base import OutgoingMessage
+from notifications.queries.campaign_resends import RECIPIENT
 from notifications.queries.campaigns import find_campaign
 from notifications.rendering.errors import RenderError
 from notifications.rendering.render import RenderContext, Renderer
@@ -89,6 +92,33 @@ class CampaignContents:
         self._links = links
         self._kept: OrderedDict[UUID, CampaignContent] = OrderedDict()
 
+    async def render(self, claim: Claim) -> Rendered:
+        """A message that is sent on its own.
+
+        Raises:
+            RenderError: the template and the recipient do not fit; names the file and the line.
+
+        """
+        content = await self.load(claim.origin_id)
+        rows = await execute_alone(self._sessions, RECIPIENT, {"id": claim.recipient_id})
+        name, timezone, attributes = rows[0] if rows else (None, None, None)
+        message = ClaimedMessage(
+            seq=claim.seq,
+            status=claim.status,
+            attempt=claim.attempt,
+            failures=claim.failures,
+            address=claim.address,
+            device_id=claim.device_id,
+            locale=claim.locale,
+            expires_at=claim.expires_at,
+            due_at=claim.due_at,
+            recipient_id=claim.recipient_id or "",
+            name=name,
+            timezone=timezone,
+            attributes=attributes,
+        )
+        return Rendered(content.render(message), claim.due_at or datetime.now(UTC))
+
     async def load(self, campaign_id: UUID) -> CampaignContent:
         """The content of a launched campaign.
 
@@ -117,3 +147,16 @@ class CampaignContents:
         if len(self._kept) > _KEPT:
             self._kept.popitem(last=False)
         return content
+
+
+class ContentsByOrigin:
+    """What a claimed message says, be it a notification's or a campaign's."""
+
+    def __init__(self, notifications: Contents, campaigns: CampaignContents) -> None:
+        self._notifications = notifications
+        self._campaigns = campaigns
+
+    async def render(self, claim: Claim) -> Rendered:
+        if claim.origin_kind == "campaign":
+            return await self._campaigns.render(claim)
+        return await self._notifications.render(claim)

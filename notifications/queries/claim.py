@@ -45,7 +45,7 @@ _HELD = TRIED.format(
 _FIELDS = """{j}.verdict, {m}.status, {m}.type, {m}.channel, {m}.duplicates, {j}.hold, {m}.origin_id, {m}.seq,
        {m}.reason, {m}.stuck_reason, {m}.round, {m}.attempt, {m}.failures, {m}.due_at, {m}.plan_version, {m}.category,
        {m}.definition, {m}.definition_version, {m}.recipient_id, {m}.address, {m}.device_id, {m}.locale, {m}.expires_at,
-       {m}.provider, {j}.scheduled_at, {j}.is_troubled, {j}.waits_for"""
+       {m}.provider, {j}.scheduled_at, {j}.is_troubled, {j}.waits_for, {m}.origin_kind"""
 
 # A row in `sending` belongs to the highest try; a pending one to a try of its own round that is not older than the
 # last. A takeover finds a call whose answer is lost: it sends again only where duplicates are allowed, the budget
@@ -197,7 +197,7 @@ WITH held AS (
     FROM timed j
     WHERE m.origin_id = j.origin_id AND m.seq = j.seq
       AND verdict NOT IN ('final', 'outdated', 'superseded', 'stuck')
-    RETURNING m.origin_kind, m.version, {_FIELDS.format(m="m", j="j")}
+    RETURNING m.version, {_FIELDS.format(m="m", j="j")}
 ), told AS ({tell(f"changed WHERE verdict NOT IN ('claimed', 'not_due', {_HOLDS})")}
 ), tried AS ({_HELD}
 )

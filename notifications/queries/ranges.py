@@ -8,6 +8,9 @@ WHERE campaign_id = %(campaign)s AND round = %(round)s AND first_seq = %(first)s
 RETURNING epoch, last_seq
 """
 
+# A message that was freed to be sent once more on its own is nobody else's (queries/campaign_resends.py).
+_OURS = "m.resend_round IS DISTINCT FROM m.round"
+
 # The next rows of the range after a moving cursor. The range's row is locked in share mode, so that a try that raises
 # the epoch waits for claims under the old one, and those after it find nothing. A row in `sending` under a lower epoch
 # is left alone while somebody may still write down what came of its call. After that its answer is lost: it is sent
@@ -36,7 +39,7 @@ WITH campaign AS MATERIALIZED (
                        AND p.channel = m.channel AND NOT p.opted_in OFFSET 0)
                END AS is_opted_out
         FROM messages m
-        WHERE m.origin_id = %(campaign)s AND m.seq > %(after)s AND m.seq <= range.last_seq
+        WHERE m.origin_id = %(campaign)s AND m.seq > %(after)s AND m.seq <= range.last_seq AND {_OURS}
           AND (m.status = 'pending' AND m.due_at <= now()
                OR m.status = 'sending' AND m.range_epoch < %(epoch)s AND m.claimed_at <= now() - %(answer_window)s)
         ORDER BY m.seq LIMIT %(limit)s FOR UPDATE OF m
@@ -95,23 +98,23 @@ RETURNING m.seq
 """
 
 # What is left after the last claim: None as the next time means that nothing waits, calls of earlier tries included.
-LEFT = """
+LEFT = f"""
 SELECT c.state, r.epoch = %(epoch)s AS is_ours, m.next_due
 FROM campaigns c
 JOIN campaign_ranges r ON r.campaign_id = c.id AND r.round = %(round)s AND r.first_seq = %(first)s
 CROSS JOIN LATERAL (
     SELECT min(CASE status WHEN 'pending' THEN due_at ELSE claimed_at + %(answer_window)s END) AS next_due
-    FROM messages
-    WHERE origin_id = %(campaign)s AND seq BETWEEN r.first_seq AND r.last_seq
+    FROM messages m
+    WHERE origin_id = %(campaign)s AND seq BETWEEN r.first_seq AND r.last_seq AND {_OURS}
       AND (status = 'pending' OR status = 'sending' AND range_epoch < %(epoch)s)) m
 WHERE c.id = %(campaign)s
 """
 
-FINISH = """
+FINISH = f"""
 UPDATE campaign_ranges r SET finished_at = now()
 WHERE campaign_id = %(campaign)s AND round = %(round)s AND first_seq = %(first)s AND epoch = %(epoch)s
   AND NOT EXISTS (SELECT FROM messages m WHERE m.origin_id = r.campaign_id
-                  AND m.seq BETWEEN r.first_seq AND r.last_seq AND m.status IN ('pending', 'sending'))
+                  AND m.seq BETWEEN r.first_seq AND r.last_seq AND m.status IN ('pending', 'sending') AND {_OURS})
 RETURNING first_seq
 """
 

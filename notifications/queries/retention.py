@@ -114,7 +114,7 @@ CAMPAIGNS = f"""
 WITH old AS (
     SELECT c.id FROM campaigns c
     WHERE c.finished_at < {_OLD} AND c.state IN ('completed', 'cancelled', 'failed')
-      AND (c.expires_at IS NULL OR c.expires_at < now())
+      AND (c.expires_at IS NULL OR c.expires_at < now()) AND c.resend_at IS NULL
       AND c.id NOT IN (SELECT o.origin_id FROM outbox o WHERE o.published_at IS NULL)
     ORDER BY c.finished_at, c.id LIMIT 1 FOR UPDATE OF c SKIP LOCKED
 ), block AS (

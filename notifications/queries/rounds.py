@@ -13,8 +13,8 @@ WITH last AS (
     WHERE origin_id = %(id)s AND seq > %(after)s AND seq <= %(upto)s AND status = 'failed'
     ORDER BY seq FOR UPDATE
 ), changed AS (
-    UPDATE messages m SET status = 'pending', reason = NULL, round = %(round)s, failures = 0, budget_since = NULL,
-           range_epoch = 0, due_at = %(starts_at)s, expires_at = %(expires_at)s, updated_at = now()
+    UPDATE messages m SET status = 'pending', reason = NULL, round = %(round)s, resend_round = NULL, failures = 0,
+           budget_since = NULL, range_epoch = 0, due_at = %(starts_at)s, expires_at = %(expires_at)s, updated_at = now()
     FROM held h WHERE m.origin_id = %(id)s AND m.seq = h.seq
     RETURNING m.seq
 ), ranges AS (

@@ -52,6 +52,7 @@ class Campaign(SQLModel, table=True):
     pause_reason: str | None = None  # a code; None: somebody paused it
     cancelled_at: datetime | None = timestamp()  # from here on its pending messages count as cancelled
     finished_at: datetime | None = timestamp()
+    resend_at: datetime | None = timestamp()  # when an `unknown` message of it was last freed to be sent once more
 
     source: str | None = None  # of the event that launched it
     event_id: str | None = None
