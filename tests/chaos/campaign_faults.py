@@ -3,20 +3,22 @@
 import asyncio
 import os
 import signal
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from random import Random
+from typing import Any
 
 from temporalio.exceptions import ApplicationError
 
 from activities.batches import BatchActivities
-from activities.temporal import shard_workflow_id
+from activities.temporal import campaign_workflow_id, shard_workflow_id
 from devstack.applications import Application
 from notifications.campaigns.ranges import ANSWER_WINDOW
+from notifications.queries.campaign_suspects import LEFT_ALONE
 from notifications.statuses import CampaignState
-from tests.chaos import vendor_faults
+from tests.chaos import twins, vendor_faults
 from tests.chaos.campaign_load import Marketer, slow_snapshot
 from tests.chaos.world import World
 from workflows.retries import BATCH_HEARTBEAT, PREPARE_HEARTBEAT
@@ -45,6 +47,7 @@ class CampaignFault:
     name: str
     strike: Strike
     recovery: float
+    launch: Callable[[Marketer], Coroutine[Any, Any, None]] = Marketer.launch
     moment: Callable[[Marketer], Awaitable[bool]] = Marketer.is_sending
     stage: Callable[[World], AbstractAsyncContextManager[None]] = lambda _world: nullcontext()
     ends: CampaignState = CampaignState.COMPLETED
@@ -120,6 +123,20 @@ async def _shards_terminated(marketer: Marketer, _random: Random) -> None:
         await shard.terminate("the harness")
 
 
+async def _workflows_terminated(marketer: Marketer, _random: Random) -> None:
+    """With their shards, as somebody in the Temporal UI may do; reconciliation starts them again."""
+    for campaign in marketer.ids:
+        handle = marketer.world.temporal.get_workflow_handle(campaign_workflow_id(campaign, 1))
+        await handle.terminate("the harness")
+    await asyncio.sleep(LEFT_ALONE.total_seconds() + 1)
+    await twins.reconcile(marketer.world)
+
+
+async def _bridge_killed(marketer: Marketer, _random: Random) -> None:
+    """While it has the launches in its hands."""
+    await _kill(marketer, marketer.world.stack.applications["bridge"])
+
+
 async def _api_killed(marketer: Marketer, _random: Random) -> None:
     """While the launches are on their way; the client asks again until it is answered."""
     await _kill(marketer, marketer.world.stack.applications["api"])
@@ -167,6 +184,14 @@ CAMPAIGN_FAULTS: tuple[CampaignFault, ...] = (
         )
         for name in ("postgres", "temporal")
         for how in ("stop", "kill")
+    ),
+    CampaignFault(name="campaign-terminate", strike=_workflows_terminated, recovery=_LOST_ANSWERS),
+    CampaignFault(
+        name="campaign-launch-bridge-kill",
+        strike=_bridge_killed,
+        recovery=_SERVER,
+        launch=Marketer.launch_by_event,
+        moment=_at_once,
     ),
     CampaignFault(name="campaign-launch-api-kill", strike=_api_killed, recovery=_SERVER, moment=_at_once),
     *(

@@ -1,6 +1,7 @@
 """Two campaigns to a crowd, one that may send nothing twice and one that may not lose an answer for good."""
 
 import asyncio
+import json
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -13,6 +14,7 @@ import psycopg
 
 from devstack.applications import Application
 from notifications.campaigns.snapshot import BLOCK, RANGE_SIZE
+from notifications.ids import event_uuid
 from tests.chaos.world import World
 
 PEOPLE = 3 * RANGE_SIZE  # so that several ranges are under way side by side, and the snapshot takes two blocks
@@ -78,15 +80,36 @@ class Marketer:
         await self.world.rows(_CROWD)
         await asyncio.gather(*map(self._launch, _BODIES))
 
+    async def launch_by_event(self) -> None:
+        """A launch is on its way once Kafka has it."""
+        await self.world.rows(_CROWD)
+        await asyncio.gather(*map(self._produce, _BODIES))
+
     async def _launch(self, name: str) -> None:
-        body = _BODIES[name] | {
+        answer = await self._ask("", f"create {name}", self._body(name))
+        self.campaigns[name] = UUID(answer["campaign"]["id"])
+        await self._ask(f"/{self.campaigns[name]}/launch", f"launch {name}")
+
+    async def _produce(self, name: str) -> None:
+        source = f"chaos/{self.run}"
+        event = {
+            "specversion": "1.0",
+            "id": name,
+            "source": source,
+            "type": "tidings.campaign.launch",
+            "time": datetime.now(UTC).isoformat(),
+            "data": self._body(name),
+        }
+        headers = [("content-type", b"application/cloudevents+json")]
+        await self.world.producer.produce("campaigns", name, json.dumps(event).encode(), headers)
+        self.campaigns[name] = event_uuid(source, name)
+
+    def _body(self, name: str) -> dict[str, Any]:
+        return _BODIES[name] | {
             "name": f"{self.run} {name}",
             "audience": {"filter": {"field": "attributes.crowd", "op": "eq", "value": "chaos"}},
             "rate": {"per_second": self.per_second},
         }
-        answer = await self._ask("", f"create {name}", body)
-        self.campaigns[name] = UUID(answer["campaign"]["id"])
-        await self._ask(f"/{self.campaigns[name]}/launch", f"launch {name}")
 
     async def steer(self, command: str) -> None:
         """Pause, resume or cancel both."""

@@ -24,7 +24,7 @@ async def play_campaigns(world: World, fault: CampaignFault, seed: int) -> Row:
         run = f"{fault.name}/{seed}/{began:%H%M%S}"
         marketer = Marketer(world=world, twin=twin, run=run, per_second=fault.per_second)
         async with asyncio.TaskGroup() as launching:
-            launching.create_task(marketer.launch())
+            launching.create_task(fault.launch(marketer))
             await marketer.until(lambda: fault.moment(marketer))
             await asyncio.sleep(random.uniform(0, 1))
             struck = datetime.now(UTC)

@@ -26,13 +26,13 @@ async def same_message(world: World, random: Random) -> None:
             await asyncio.sleep(_FROZEN_SECONDS + random.uniform(0, 2))
             for workflow in await _held_by(world, f"{frozen.pid}@"):
                 await workflow.terminate("the harness took it from a frozen worker")
-            await _reconcile(world)
+            await reconcile(world)
             await asyncio.sleep(random.uniform(1, 3))
         finally:
             world.signal("channels", signal.SIGCONT)
         await asyncio.sleep(_CALL_MS / 1000)
         await world.calm()
-        await _reconcile(world)
+        await reconcile(world)
 
 
 async def _held_by(world: World, identity: str) -> list[WorkflowHandle[object, object]]:
@@ -53,7 +53,7 @@ async def _held_by(world: World, identity: str) -> list[WorkflowHandle[object, o
     return held
 
 
-async def _reconcile(world: World) -> None:
+async def reconcile(world: World) -> None:
     """As its Schedule does every few minutes."""
     await world.temporal.execute_workflow(
         ReconciliationWorkflow.run, id="reconciliation-of-the-harness", task_queue="orchestrator"
