@@ -175,7 +175,7 @@ async def _received(world: World, began: datetime) -> Counter[str]:
 async def in_inbox(world: World, began: datetime) -> list[dict[str, Any]]:
     """What the vendors accepted since then."""
     query: dict[str, str | int] = {"since": began.timestamp(), "limit": _PAGE}
-    answer = (await world.sandbox.get("/api/inbox", params=query, timeout=60)).raise_for_status().json()
+    answer = (await world.sandbox.get("/api/inbox", params=query, timeout=180)).raise_for_status().json()
     items: list[dict[str, Any]] = answer["items"]
     assert len(items) < _PAGE, "the sandbox lists no more than this: make the run shorter"
     return items
