@@ -1,4 +1,4 @@
-"""One message of a campaign whose outcome is unknown: send it once more, a second copy accepted."""
+"""One message of a campaign whose outcome is unknown: send it once more, or say what became of it."""
 
 from typing import Annotated
 from uuid import UUID
@@ -9,7 +9,8 @@ from fastapi import APIRouter, Path
 from api.collaborators import WorkflowsUnavailableError
 from api.context import Context
 from api.problems import CONFLICT, INVALID, NOT_FOUND, UNAVAILABLE, ProblemError, problem_responses
-from api.schemas.campaign_account import CampaignResendAnswer
+from api.routes.campaigns import Who
+from api.schemas.campaign_account import CampaignMessageAnswer, SettleRequest
 from api.schemas.notifications import RetryRequest
 from notifications.campaigns.resends import Resends, ResendState, UnknownMessageError
 from notifications.statuses import CampaignState, MessageStatus
@@ -30,7 +31,7 @@ Seq = Annotated[int, Path(ge=1, lt=2**63, examples=[17])]
 )
 async def retry_campaign_message(
     context: Context, campaign_id: UUID, seq: Seq, wanted: RetryRequest
-) -> CampaignResendAnswer:
+) -> CampaignMessageAnswer:
     resends = Resends(context.sessions)
     state = await _look(resends, campaign_id, seq)
     if not wanted.accept_duplicate:
@@ -44,7 +45,27 @@ async def retry_campaign_message(
         detail = "the message is free to be sent again, but Temporal does not answer: send the same request again"
         raise ProblemError(UNAVAILABLE, detail, headers={"Retry-After": "5"}) from error
     log.info("campaign.resend", campaign_id=str(campaign_id), seq=seq, round=round_number)
-    return CampaignResendAnswer(campaign_id=campaign_id, seq=seq, status=MessageStatus.PENDING, round=round_number)
+    return CampaignMessageAnswer(campaign_id=campaign_id, seq=seq, status=MessageStatus.PENDING, round=round_number)
+
+
+@router.post(
+    "/settle",
+    summary="Say what became of an unknown message",
+    description="`sent` where it is known to have arrived; `failed` where it did not: `retry-failed` sends it again. "
+    "What a provider reports later still counts for more. Asked for twice it changes nothing the second time.",
+    responses=problem_responses(NOT_FOUND, CONFLICT, INVALID),
+)
+async def settle_campaign_message(
+    context: Context, campaign_id: UUID, seq: Seq, wanted: SettleRequest, asked: Who
+) -> CampaignMessageAnswer:
+    resends = Resends(context.sessions)
+    settled = await resends.settle(campaign_id, seq, MessageStatus(wanted.status))
+    state = await _look(resends, campaign_id, seq)
+    if not settled and state.status != wanted.status:
+        raise _refused(state, "only an unknown message can be settled")
+    if settled:
+        log.info("campaign.settled", campaign_id=str(campaign_id), seq=seq, status=wanted.status, by=asked.by)
+    return CampaignMessageAnswer(campaign_id=campaign_id, seq=seq, status=state.status, round=state.round)
 
 
 async def _look(resends: Resends, campaign_id: UUID, seq: int) -> ResendState:

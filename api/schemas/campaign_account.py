@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, Literal
 from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -32,8 +32,16 @@ class ProgressView(CampaignAnswer):
         return cls(campaign=answer.campaign, account=answer.account, paces=shown)
 
 
-class CampaignResendAnswer(BaseModel):
-    """The message waits to be sent once more."""
+class SettleRequest(BaseModel):
+    """What somebody found out."""
+
+    model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"status": "failed"}]})
+
+    status: Literal["sent", "failed"]
+
+
+class CampaignMessageAnswer(BaseModel):
+    """The message after the command."""
 
     model_config = ConfigDict(
         json_schema_extra={

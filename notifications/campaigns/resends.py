@@ -79,6 +79,11 @@ class Resends:
         """Unless its call has begun."""
         await execute_alone(self._sessions, sql.CANCEL, {"campaign": campaign_id, "seq": seq})
 
+    async def settle(self, campaign_id: UUID, seq: int, status: MessageStatus) -> bool:
+        """Take somebody's word for what became of an unknown message; False: it is not unknown (any more)."""
+        where = {"campaign": campaign_id, "seq": seq, "status": status}
+        return bool(await execute_alone(self._sessions, sql.SETTLE, where))
+
     async def noted(self, limit: int) -> Sequence[NotedResend]:
         """What was freed more than a minute ago, of `limit` campaigns."""
         rows = await execute_alone(self._sessions, sql.NOTED, {"limit": limit, "age": LEFT_ALONE})

@@ -48,6 +48,9 @@ EXPIRE = _END.format(
 )
 CANCEL = _END.format(condition="status = 'pending'", status="'cancelled'", reason="'cancelled'")
 
+# On somebody's word; what a provider reports later still counts for more.
+SETTLE = _END.format(condition="status = 'unknown'", status="%(status)s", reason="'operator'")
+
 # What was freed a while ago and is still open; a campaign of which nothing is, is noted no longer.
 NOTED = """
 SELECT c.id, c.resend_at, m.seq, m.round

@@ -9,7 +9,7 @@ from httpx import AsyncClient
 from api.collaborators import WorkflowsUnavailableError
 from api.memory import MemoryWorkflows
 from notifications.database import Sessions, execute, transaction
-from tests.support.running_campaigns import change_campaign, insert_campaign
+from tests.support.running_campaigns import change_campaign, insert_campaign, statuses_of
 
 ACCEPT = {"accept_duplicate": True}
 
@@ -65,3 +65,14 @@ async def test_what_may_not_be_sent_once_more(client: AsyncClient, sessions: Ses
         await execute(session, "UPDATE messages SET status = 'sent' WHERE origin_id = :id", {"id": campaign})
     code, problem = await retry(client, campaign)
     assert (code, problem["state"]) == (409, "sent")
+
+
+async def test_somebody_says_what_became_of_it(client: AsyncClient, sessions: Sessions, campaign: UUID):
+    for wanted, expected in (("failed", 200), ("failed", 200), ("sent", 409)):
+        answer = await client.post(f"/v1/campaigns/{campaign}/messages/1/settle", json={"status": wanted})
+        assert answer.status_code == expected, answer.text
+    assert await statuses_of(sessions, campaign) == {"failed": 1}
+    messages = (await client.get(f"/v1/campaigns/{campaign}/messages")).json()["items"]
+    assert [(each["status"], each["reason"]) for each in messages] == [("failed", "operator")]
+    answer = await client.post(f"/v1/campaigns/{campaign}/messages/2/settle", json={"status": "sent"})
+    assert answer.status_code == 404

@@ -4,13 +4,15 @@ import asyncio
 import sys
 from pathlib import Path
 from typing import Any
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import pytest
 from temporalio.api.enums.v1 import EventType
 from temporalio.client import WorkflowHandle
 from temporalio.service import RPCError, RPCStatusCode
 
+from bridge.starts import Starter
+from notifications.campaigns.events import TouchedCampaign
 from notifications.database import execute
 from notifications.ids import event_uuid
 from tests.bridge.dying import DIED
@@ -73,6 +75,13 @@ async def test_a_launch_starts_one_workflow_and_a_cancel_wakes_it(bench: Bench) 
     assert (rejected.reason, "data.category" in rejected.detail) == ("schema", True)
     description = await _handle(bench, campaign).describe()
     assert description.typed_search_attributes.search_attributes[0].value == str(campaign)
+
+
+async def test_one_that_ended_without_a_workflow_needs_none(bench: Bench) -> None:
+    campaign = uuid4()
+    starter = Starter(bench.client, public_url="http://127.0.0.1:8000")
+    await starter.tell_campaign(TouchedCampaign(campaign, 1, "Spring sale", ended=True))
+    assert not await _has_workflow(bench, campaign)
 
 
 @pytest.mark.real_kafka  # the built-in cluster keeps a dead member's partitions for longer than a test should wait
