@@ -2,6 +2,7 @@
 
 import asyncio
 import statistics
+import sys
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -63,8 +64,11 @@ async def beside_campaign(house: House, bench: Bench, recipients: int) -> dict[s
     """The codes alone, a campaign alone, and both at once."""
     async with _codes(house) as codes:
         await codes.send(_WARM_UP)
+        print("codes alone", file=sys.stderr)
         idle = await codes.send(IDLE_SECONDS * PER_SECOND)
+        print("a campaign alone", file=sys.stderr)
         alone = await bench.tidings(recipients, 0)
+        print("codes beside a campaign", file=sys.stderr)
         beside, latencies = await _both(bench, codes, recipients)
     report = {"idle": percentiles(idle), "beside_a_campaign": percentiles(latencies)}
     return report | {
