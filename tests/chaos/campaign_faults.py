@@ -1,6 +1,7 @@
 """What is done to campaigns under way, by name."""
 
 import asyncio
+import contextlib
 import os
 import signal
 from collections.abc import Awaitable, Callable, Coroutine
@@ -11,6 +12,7 @@ from random import Random
 from typing import Any
 
 from temporalio.exceptions import ApplicationError
+from temporalio.service import RPCError
 
 from activities.batches import BatchActivities
 from activities.temporal import campaign_workflow_id, shard_workflow_id
@@ -112,7 +114,8 @@ async def _two_tries(marketer: Marketer, random: Random) -> None:
                     handle = marketer.world.temporal.get_async_activity_handle(
                         workflow_id=described.id, run_id=described.run_id, activity_id=each.activity_id
                     )
-                    await handle.fail(ApplicationError("the harness says that it failed"))
+                    with contextlib.suppress(RPCError):  # it has just ended
+                        await handle.fail(ApplicationError("the harness says that it failed"))
         await asyncio.sleep(random.uniform(1, 2))
 
 
@@ -120,14 +123,16 @@ async def _shards_terminated(marketer: Marketer, _random: Random) -> None:
     """As somebody in the Temporal UI may do; their batches hear of it with their next heartbeat."""
     for campaign in marketer.ids:
         shard = marketer.world.temporal.get_workflow_handle(shard_workflow_id(campaign, 1, 1))
-        await shard.terminate("the harness")
+        with contextlib.suppress(RPCError):  # it has just ended
+            await shard.terminate("the harness")
 
 
 async def _workflows_terminated(marketer: Marketer, _random: Random) -> None:
     """With their shards, as somebody in the Temporal UI may do; reconciliation starts them again."""
     for campaign in marketer.ids:
         handle = marketer.world.temporal.get_workflow_handle(campaign_workflow_id(campaign, 1))
-        await handle.terminate("the harness")
+        with contextlib.suppress(RPCError):  # it has just ended
+            await handle.terminate("the harness")
     await asyncio.sleep(LEFT_ALONE.total_seconds() + 1)
     await twins.reconcile(marketer.world)
 
@@ -174,7 +179,7 @@ CAMPAIGN_FAULTS: tuple[CampaignFault, ...] = (
     ),
     CampaignFault(name="campaign-workers-pause", strike=_stopped(everyone=True), recovery=_LOST_ANSWERS),
     CampaignFault(name="campaign-two-tries", strike=_two_tries, recovery=_LOST_ANSWERS),
-    CampaignFault(name="campaign-shard-terminate", strike=_shards_terminated, recovery=_LOST_ANSWERS),
+    CampaignFault(name="campaign-shard-terminate", strike=_shards_terminated, recovery=_LOST_ANSWERS, per_second=_SLOW),
     *(
         CampaignFault(
             name=f"campaign-{name}-{how}",
@@ -185,7 +190,7 @@ CAMPAIGN_FAULTS: tuple[CampaignFault, ...] = (
         for name in ("postgres", "temporal")
         for how in ("stop", "kill")
     ),
-    CampaignFault(name="campaign-terminate", strike=_workflows_terminated, recovery=_LOST_ANSWERS),
+    CampaignFault(name="campaign-terminate", strike=_workflows_terminated, recovery=_LOST_ANSWERS, per_second=_SLOW),
     CampaignFault(
         name="campaign-launch-bridge-kill",
         strike=_bridge_killed,
