@@ -150,7 +150,7 @@ def rate(per_second: float | None) -> str:
 def audience(wanted: Mapping[str, Any]) -> str:
     """Its kind alone: the page names nobody."""
     if "recipients" in wanted:
-        return f"{len(wanted['recipients']):,} named recipients"
+        return f"{len(wanted['recipients']):,} that were named"
     return {"all": "everybody", "filter": "recipients by a filter", "list": "an uploaded list"}[next(iter(wanted))]
 
 

@@ -2,10 +2,11 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 from typing import Any
 
+import pytest
 from httpx import ASGITransport, AsyncClient
 from starlette.types import Message, Receive, Scope, Send
 
-from api.limits import MAX_BODY, BodyLimit
+from api.limits import MAX_BODY, MAX_FORM, BodyLimit
 
 
 async def _echo_size(scope: Scope, receive: Receive, send: Send) -> None:
@@ -41,6 +42,13 @@ async def test_an_undeclared_one_is_refused_at_the_first_byte_too_many() -> None
     async with _client(max_body=1000) as client:
         answer = await client.post("/", content=_stream(11))
     assert answer.status_code == 413
+
+
+@pytest.mark.parametrize("path", ["/u/token", "/sign-in", "/sign-out", "/campaigns/7/pause"])
+async def test_the_forms_of_pages_are_short(path: str) -> None:
+    async with _client() as client:
+        assert (await client.post(path, content=b"x" * MAX_FORM)).status_code == 200
+        assert (await client.post(path, content=b"x" * (MAX_FORM + 1))).status_code == 413
 
 
 async def test_a_compressed_body_is_refused() -> None:
