@@ -88,6 +88,7 @@ class Lanes:
         self._cursor = hold.first_seq - 1
         self._claiming = asyncio.Lock()
         self._outages = 0  # in a row
+        self._not_begun = 0  # calls, of those that were granted
         self.trouble: Trouble | None = None
         self.is_cut_short = False
         self.sent = 0
@@ -152,14 +153,14 @@ class Lanes:
         latest = asked + CLAIM_TO_CALL_SECONDS
         if rates:
             latest = self._tools.rates.latest_use(asked, longest=CLAIM_TO_CALL_SECONDS)
-        unused = granted - len(claimed)
+        await self._tools.rates.give_back(rates, granted - len(claimed))
         if claimed:
-            unused += await self._deliver(claimed, provider, latest)
-        await self._tools.rates.give_back(rates, unused)
+            await self._deliver(claimed, provider, latest)
+            not_begun, self._not_begun = self._not_begun, 0
+            await self._tools.rates.give_back(rates, not_begun)
         return bool(rows)
 
-    async def _deliver(self, claimed: list[ClaimedMessage], provider: Provider, latest: float) -> int:
-        """Send and write down; returns how many were given back."""
+    async def _deliver(self, claimed: list[ClaimedMessage], provider: Provider, latest: float) -> None:
         results = await asyncio.gather(*(self._send(message, provider, latest) for message in claimed))
         until = datetime.now(UTC) + PATIENCE
         recorded = [result for result in results if result is not None]
@@ -171,7 +172,6 @@ class Lanes:
         self._count(recorded, provider)
         if recorded and self._outages == 0 and provider.name in self._watch.controls.troubled:
             await self._tell(self._tools.breaker.note_answer(provider.name, self._content.channel), provider, None)
-        return len(given_back)
 
     def _count(self, recorded: Sequence[Result], provider: Provider) -> None:
         outcomes = Counter(result.outcome for result in recorded)
@@ -198,6 +198,7 @@ class Lanes:
             return ended(result, AttemptOutcome.RENDER_ERROR, "render_error", str(error))
         now = time.monotonic()
         if self.trouble is not None or now > latest or not self._watch.may_begin(provider.name):
+            self._not_begun += 1
             return None
         key = message_id(self._hold.campaign_id, message.seq)
         try:

@@ -97,6 +97,21 @@ async def test_a_grant_that_could_not_be_used_at_once_is_given_back_and_burns_no
     assert len({sent.idempotency_key for sent in one.provider.sent}) == len(one.provider.sent) == 5
 
 
+async def test_what_was_not_begun_takes_nothing_of_the_rate(house: House):
+    one = Range(house, per_second=0.01)  # the next one would have to wait for a hundred seconds
+    campaign = await one.fill(1)
+    one.ranges.delays = (USE_WITHIN_SECONDS * 2,)
+    await (await one.lanes()).run()
+    assert await statuses_of(house.sessions, campaign) == {"pending": 1}
+    lanes = await one.lanes()
+    running = asyncio.ensure_future(lanes.run())
+    async with asyncio.timeout(50):
+        while await statuses_of(house.sessions, campaign) != {"sent": 1}:
+            await asyncio.sleep(0.05)
+    lanes.stop()
+    await running
+
+
 async def test_a_machine_that_is_always_slow_sends_nevertheless(house: House):
     one = Range(house, per_second=20)
     campaign = await one.fill(5)

@@ -89,11 +89,11 @@ async def test_under_full_way_the_last_call_begins_within_two_seconds(marketer: 
     campaign = await marketer.launch(Channel.SMS, await marketer.recipients(160, Channel.SMS))
 
     async def is_under_way() -> bool:
-        return await marketer.accepted(channel="sms") >= 20
+        return (await marketer.account(campaign)).get("sent", 0) >= 10
 
     await until(is_under_way)
     answer = await marketer.command(campaign, command)
-    answered = time.time()
+    answered = time.time()  # on a busy machine later than the command itself, so never too strict
     assert answer["account"]["by_status"]["pending" if command == "pause" else "cancelled"] > 0
     await until_nothing_is_in_flight(marketer, campaign)
     await asyncio.sleep(max(0.0, answered + 3 - time.time()))  # what would come too late has come by then

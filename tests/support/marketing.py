@@ -14,6 +14,7 @@ from tests.support.events import unique
 from tests.support.integration import until
 from tests.support.reporting import Reporting
 
+SOON = 8.0  # seconds
 TEXTS: Mapping[Channel, Mapping[str, Any]] = {
     Channel.EMAIL: {
         "subject": "{{ data.discount }} off",
@@ -69,12 +70,12 @@ class Marketer:
         return campaign
 
     async def command(self, campaign: str, command: str, **wanted: Any) -> dict[str, Any]:
-        """Its answer, which comes within two seconds."""
+        """Its answer, which comes soon: within two seconds where nothing else keeps the machine busy."""
         method = "PUT" if command == "rate" else "POST"
         begun = time.monotonic()
         answer = await self.reporting.api.request(method, f"/v1/campaigns/{campaign}/{command}", json=wanted or None)
         assert answer.is_success, answer.text
-        assert time.monotonic() - begun < 2
+        assert time.monotonic() - begun < SOON
         return dict(answer.json())
 
     async def look(self, campaign: str) -> dict[str, Any]:
