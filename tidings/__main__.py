@@ -24,6 +24,7 @@ COMMANDS = {
     "explain": ("tidings.explain", "explain", "Say what became of an event."),
     "providers": ("tidings.providers", "providers", "Show, pause and resume provider accounts."),
     "import": ("tidings.import_", "import_recipients", "Import recipients from a CSV or NDJSON file."),
+    "campaign": ("tidings.campaign", "campaign", "Write, launch, watch and steer campaigns."),
     "stuck": ("tidings.stuck", "stuck", "List, retry or skip stuck messages, many at once."),
     "replay": ("tidings.replay", "replay", "List, replay or give up rejected events."),
     "reconcile": ("tidings.reconcile", "reconcile", "Create the schedule of reconciliation."),

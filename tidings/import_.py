@@ -15,7 +15,8 @@ from api.schemas.imports import ImportView
 from notifications.settings import Settings, load_settings
 from notifications.statuses import ImportFormat, ImportState
 from tidings.answers import console
-from tidings.importing import Finished, Importer, Wanted, Watcher, open_api, save_refused
+from tidings.api_client import open_api
+from tidings.importing import Finished, Importer, Wanted, Watcher, save_refused
 from tidings.surroundings import CommandError, failing_in_one_line
 
 _FORMATS = {

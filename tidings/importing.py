@@ -8,15 +8,13 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any, TypeVar
-from urllib.parse import urlsplit
 from uuid import UUID
 
 import httpx
 
-from api.authentication import is_loopback, usable_token
 from api.schemas.imports import ImportView
-from notifications.settings import Settings
 from notifications.statuses import ImportFormat, ImportState
+from tidings.api_client import PASSING, PassingError, ask, refusal
 from tidings.surroundings import CommandError
 
 Answer = TypeVar("Answer")
@@ -26,13 +24,7 @@ _POLL = 0.5  # seconds
 _LONGEST_PAUSE = 5.0
 _IDLE = 15.0  # seconds without progress before it is said, and the API told once more that the file is whole
 _CONTENT_TYPES = {ImportFormat.CSV: "text/csv", ImportFormat.NDJSON: "application/x-ndjson"}
-# A moment later it may be otherwise: a server restarts, or somebody else uploads the same file.
-_PASSING = {HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.CONFLICT, HTTPStatus.TOO_MANY_REQUESTS, 502, 503, 504}
-_TIMEOUT = httpx.Timeout(60.0, connect=5.0)
-
-
-class _PassingError(Exception):
-    """Try again; says why."""
+_PASSING = PASSING | {HTTPStatus.CONFLICT}  # somebody else uploads the same file
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,14 +56,6 @@ class Watcher:
 
     def waiting(self, why: str) -> None:
         """Nothing moves for the moment."""
-
-
-def open_api(settings: Settings) -> httpx.AsyncClient:
-    """The API at TIDINGS_PUBLIC_URL, with the token of this environment; a proxy is not for this machine itself."""
-    token = usable_token(settings.api_token)
-    headers = {"Authorization": f"Bearer {token.get_secret_value().strip()}"} if token is not None else {}
-    here = is_loopback(urlsplit(settings.public_url).hostname or "")
-    return httpx.AsyncClient(base_url=settings.public_url, headers=headers, timeout=_TIMEOUT, trust_env=not here)
 
 
 class Importer:
@@ -121,7 +105,7 @@ class Importer:
         while True:
             try:
                 return await ask()
-            except _PassingError as error:
+            except PassingError as error:
                 self._watcher.waiting(f"{error}: trying again")
             await self._sleep(pause)
             pause = min(2 * pause, _LONGEST_PAUSE)
@@ -173,27 +157,7 @@ class Importer:
                 self._watcher.sent(offset)
 
     async def _answer(self, method: str, path: str, **request: Any) -> Any:
-        try:
-            response = await self._http.request(method, path, **request)
-        except httpx.TransportError as error:
-            raise _PassingError(f"the API at {self._http.base_url} does not answer ({type(error).__name__})") from error
-        if response.is_success:
-            return response.json()
-        raise refusal(response)
-
-
-def refusal(response: httpx.Response) -> Exception:
-    """What an answer that is no success means for who asked."""
-    try:
-        problem = response.json()
-        text = str(problem["detail"])
-        if response.status_code != HTTPStatus.UNPROCESSABLE_ENTITY:  # there the detail says all
-            text += f". {problem['remedy']}"
-    except (ValueError, KeyError, TypeError):
-        text = f"the API answered {response.status_code}: is {response.url.copy_with(query=None)} Tidings?"
-    if response.status_code in _PASSING:
-        return _PassingError(text)
-    return CommandError(text)
+        return await ask(self._http, method, path, passing=_PASSING, **request)
 
 
 async def save_refused(http: httpx.AsyncClient, view: ImportView, to: Path) -> None:
@@ -211,5 +175,5 @@ async def save_refused(http: httpx.AsyncClient, view: ImportView, to: Path) -> N
             with to.open("wb") as file:
                 async for chunk in response.aiter_bytes():
                     file.write(chunk)
-    except (httpx.TransportError, _PassingError) as error:
+    except (httpx.TransportError, PassingError) as error:
         raise CommandError(f"the refused rows could not be read: run the same command again ({error})") from None

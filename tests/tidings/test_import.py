@@ -13,27 +13,21 @@ import pytest
 from typer.testing import Result
 from typing_extensions import override
 
-from api.console.sign_ins import SignIns
-from api.context import ApiContext
-from api.links import Links
-from api.memory import MemoryCatalogue, MemoryPublisher, MemoryWorkflows
+from api.memory import MemoryCatalogue, MemoryWorkflows
 from api.schemas.imports import ImportView
-from notifications.campaigns.accounts import Accounts
 from notifications.database import Sessions
-from notifications.events import Interpreter
 from notifications.imports.blocks import ImportBlocks
-from notifications.ledger import Ledger
-from notifications.profiles.source import build_profile_source
 from notifications.queries.imports import newest_with_key
 from notifications.settings import Settings
 from notifications.statuses import ImportFormat
 from notifications.tables import Recipient
-from notifications.unsubscribe import UnsubscribeLinks
-from tests.api.support import HASH_KEY, TOKEN, app_of, definitions, unique
+from tests.api.support import HASH_KEY, TOKEN, definitions, unique
 from tests.support.api_server import ApiServer
 from tests.support.commands import run_command
 from tests.support.integration import until
-from tidings.importing import Importer, Wanted, Watcher, open_api
+from tests.tidings.serving import serving
+from tidings.api_client import open_api
+from tidings.importing import Importer, Wanted, Watcher
 from tidings.surroundings import CommandError
 
 
@@ -63,26 +57,7 @@ def writers(sessions: Sessions) -> Writers:
 
 @pytest.fixture
 async def server(sessions: Sessions, writers: Writers) -> AsyncIterator[ApiServer]:
-    settings = Settings.model_validate({"api_token": TOKEN, "hash_key": HASH_KEY, "import_max_bytes": 8_000_000})
-
-    def context() -> ApiContext:
-        return ApiContext(
-            settings=settings,
-            sessions=sessions,
-            catalogue=MemoryCatalogue(definitions()),
-            interpreter=Interpreter(),
-            ledger=Ledger(sessions, process="api-test"),
-            profiles=build_profile_source(settings, sessions),
-            publisher=MemoryPublisher(),
-            workflows=writers,
-            links=Links(server.url, "http://ui.test", "default"),
-            hash_key=HASH_KEY.encode(),
-            unsubscribe=UnsubscribeLinks.of(settings, HASH_KEY.encode()),
-            accounts=Accounts(sessions),
-            sign_ins=SignIns.of(settings),
-        )
-
-    server = ApiServer(lambda: app_of(context()))
+    server = serving(sessions, writers, import_max_bytes=8_000_000)
     await server.start()
     yield server
     await server.stop()

@@ -1,0 +1,43 @@
+"""The API on a socket, for commands that ask it."""
+
+from typing import Any
+
+from api.collaborators import Workflows
+from api.console.sign_ins import SignIns
+from api.context import ApiContext
+from api.links import Links
+from api.memory import MemoryCatalogue, MemoryPublisher
+from notifications.campaigns.accounts import Accounts
+from notifications.database import Sessions
+from notifications.events import Interpreter
+from notifications.ledger import Ledger
+from notifications.profiles.source import build_profile_source
+from notifications.settings import Settings
+from notifications.unsubscribe import UnsubscribeLinks
+from tests.api.support import HASH_KEY, TOKEN, app_of, definitions
+from tests.support.api_server import ApiServer
+
+
+def serving(sessions: Sessions, workflows: Workflows, **settings: Any) -> ApiServer:
+    """Not started yet; each start makes another application, as a restart does."""
+    chosen = Settings.model_validate({"api_token": TOKEN, "hash_key": HASH_KEY, **settings})
+
+    def context() -> ApiContext:
+        return ApiContext(
+            settings=chosen,
+            sessions=sessions,
+            catalogue=MemoryCatalogue(definitions()),
+            interpreter=Interpreter(),
+            ledger=Ledger(sessions, process="api-test"),
+            profiles=build_profile_source(chosen, sessions),
+            publisher=MemoryPublisher(),
+            workflows=workflows,
+            links=Links(server.url, "http://ui.test", "default"),
+            hash_key=HASH_KEY.encode(),
+            unsubscribe=UnsubscribeLinks.of(chosen, HASH_KEY.encode()),
+            accounts=Accounts(sessions),
+            sign_ins=SignIns.of(chosen),
+        )
+
+    server = ApiServer(lambda: app_of(context()))
+    return server

@@ -1,0 +1,154 @@
+"""Campaigns over the API, through its restarts: commands carry a key, so that asking again changes nothing."""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import httpx
+
+from api.schemas.campaigns import CampaignAnswer, CommandLog, DryRunAnswer
+from notifications.statuses import CampaignState
+from tidings.api_client import PassingError, RefusedError, ask, refusal
+from tidings.surroundings import CommandError
+
+POLL = 1.0  # seconds; the API counts at most once in that time
+_FIRST_PAUSE = 0.5
+_LONGEST_PAUSE = 5.0
+_PATIENCE = 30.0  # seconds that a command goes on trying; watching goes on for ever
+_HINTS: dict[str, str] = {
+    CampaignState.DRAFT: "launch it first: python -m tidings campaign launch {id}",
+    CampaignState.SCHEDULED: "it waits for its start: `reschedule` moves it, `cancel` calls it off",
+    CampaignState.PREPARING: "it starts within moments or at its time: see python -m tidings campaign watch {id}",
+    CampaignState.RUNNING: "it is under way: `pause` it or `cancel` it",
+    CampaignState.PAUSED: "go on with it: python -m tidings campaign resume {id}",
+    CampaignState.COMPLETED: "it has ended: see python -m tidings campaign report {id}",
+    CampaignState.CANCELLED: "it was called off: write another one",
+    CampaignState.FAILED: "see why: python -m tidings campaign report {id}",
+}
+
+Told = Callable[[str], None]
+Seen = Callable[[CampaignAnswer], None]
+
+
+class Campaigning:
+    """`waiting` hears why nothing moves for the moment."""
+
+    def __init__(
+        self,
+        http: httpx.AsyncClient,
+        waiting: Told,
+        *,
+        by: str = "command line",
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._http = http
+        self._waiting = waiting
+        self._by = by
+        self._sleep = sleep
+        self._clock = clock
+
+    async def create(self, body: Any, *, key: str | None = None) -> CampaignAnswer:
+        return await self._command("POST", "/v1/campaigns", body, key=key)
+
+    async def command(self, campaign: str, name: str, body: Any = None) -> CampaignAnswer:
+        """`launch`, `pause`, ... ; `rate` is put.
+
+        Raises:
+            CommandError: the API refuses it, or did not answer for half a minute.
+
+        """
+        method = "PUT" if name == "rate" else "POST"
+        return await self._command(method, f"/v1/campaigns/{campaign}/{name}", body, campaign=campaign)
+
+    async def list(self, state: CampaignState | None) -> dict[str, Any]:
+        """The newest 50."""
+        params = {"state": state.value} if state is not None else {}
+        found: dict[str, Any] = await self._patiently(lambda: self._ask("GET", "/v1/campaigns", params=params))
+        return found
+
+    async def dry_run(self, campaign: str) -> DryRunAnswer:
+        path = f"/v1/campaigns/{campaign}/dry-run"
+        return DryRunAnswer.model_validate(await self._patiently(lambda: self._ask("POST", path)))
+
+    async def look(self, campaign: str) -> CampaignAnswer:
+        return CampaignAnswer.model_validate(
+            await self._patiently(lambda: self._ask("GET", f"/v1/campaigns/{campaign}"))
+        )
+
+    async def log(self, campaign: str) -> CommandLog:
+        path = f"/v1/campaigns/{campaign}/commands"
+        return CommandLog.model_validate(await self._patiently(lambda: self._ask("GET", path)))
+
+    async def watch(self, campaign: str, seen: Seen) -> CampaignAnswer:
+        """Until nothing more is sent and no call is under way, however often the API goes away meanwhile.
+
+        Each look has the whole account, so that nothing is missed by one that was not answered.
+        """
+        path = f"/v1/campaigns/{campaign}"
+        while True:
+            found = await self._patiently(lambda: self._ask("GET", path), patience=None)
+            answer = CampaignAnswer.model_validate(found)
+            seen(answer)
+            if answer.campaign.state.is_final and (answer.account is None or not answer.account.in_flight):
+                return answer
+            await self._sleep(POLL)
+
+    async def save(self, campaign: str, to: Path, status: str | None) -> None:
+        """Its messages as a file, whole or not at all; CSV, or NDJSON if the name says so.
+
+        Raises:
+            CommandError: the API does not give them.
+
+        """
+        params = {"format": "ndjson" if to.suffix.lower() in {".ndjson", ".jsonl"} else "csv"}
+        if status is not None:
+            params["status"] = status
+        partial = to.with_name(f"{to.name}.partial")
+        try:
+            async with self._http.stream("GET", f"/v1/campaigns/{campaign}/export", params=params) as response:
+                if not response.is_success:
+                    await response.aread()
+                    raise refusal(response)
+                with partial.open("wb") as file:
+                    async for chunk in response.aiter_bytes():
+                        file.write(chunk)
+        except (httpx.TransportError, PassingError) as error:
+            partial.unlink(missing_ok=True)
+            raise CommandError(f"the messages could not be read to their end: run it again ({error})") from None
+        partial.replace(to)
+
+    async def _command(
+        self, method: str, path: str, body: Any, *, key: str | None = None, campaign: str | None = None
+    ) -> CampaignAnswer:
+        headers = {"Idempotency-Key": key or str(uuid4()), "Tidings-User": self._by}
+        document = {} if body is None else {"json": body}
+        answer = await self._patiently(
+            lambda: self._ask(method, path, campaign=campaign, headers=headers, **document), patience=_PATIENCE
+        )
+        return CampaignAnswer.model_validate(answer)
+
+    async def _ask(self, method: str, path: str, *, campaign: str | None = None, **request: Any) -> Any:
+        try:
+            return await ask(self._http, method, path, **request)
+        except RefusedError as error:
+            hint = _HINTS.get(error.state) if error.state is not None and campaign is not None else None
+            if hint is None:
+                raise
+            raise CommandError(f"{error.detail}; {hint.format(id=campaign)}") from None
+
+    async def _patiently(self, once: Callable[[], Awaitable[Any]], *, patience: float | None = _PATIENCE) -> Any:
+        pause, begun = _FIRST_PAUSE, self._clock()
+        while True:
+            try:
+                return await once()
+            except PassingError as error:
+                if patience is not None and self._clock() - begun > patience:
+                    again = "whether it was done is not known: run the same command again"
+                    raise CommandError(f"{error}; {again}") from None
+                self._waiting(f"{error}: trying again")
+            await self._sleep(pause)
+            pause = min(2 * pause, _LONGEST_PAUSE)
