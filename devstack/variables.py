@@ -43,11 +43,12 @@ def own_accounts(environ: Mapping[str, str]) -> list[str]:
 
 def _chosen(environ: Mapping[str, str]) -> set[str]:
     defaults = Settings()
-    lists = (
-        environ.get(f"TIDINGS_{channel.upper()}_PROVIDERS") or ",".join(defaults.providers_of(channel))
-        for channel in Channel
-    )
+    lists = (environ.get(_list_of(channel)) or ",".join(defaults.providers_of(channel)) for channel in Channel)
     return {name.strip() for names in lists for name in names.split(",")}
+
+
+def _list_of(channel: Channel) -> str:
+    return f"TIDINGS_{channel.upper()}_PROVIDERS"
 
 
 def sandbox_secret(state: Path, environ: Mapping[str, str]) -> str:
@@ -70,6 +71,7 @@ def stack_variables(endpoints: Endpoints, *, state: Path, environ: Mapping[str, 
         "TIDINGS_SMTP__FROM_ADDRESS": "Acme <hello@acme.example>",
     }
     chosen = {name: environ.get(name) or value for name, value in variables.items()}
+    chosen |= {name: environ[name] for name in map(_list_of, Channel) if environ.get(name)}
     # Providers without an account of the user's own are the sandbox's; one that has it sends only to
     # TIDINGS_DEV_ALLOW_RECIPIENTS (notifications/providers/development.py).
     return chosen | {

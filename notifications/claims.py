@@ -34,7 +34,7 @@ class Verdict(StrEnum):
     CLAIMED = "claimed"  # the call may begin
     FINAL = "final"  # ended already
     OUTDATED = "outdated"  # the round was raised since
-    SUPERSEDED = "superseded"  # a higher try holds or held it
+    SUPERSEDED = "superseded"  # a higher try holds or held it, or the call of a lower one may still be under way
     STUCK = "stuck"  # waits for an operator
     NOT_DUE = "not_due"  # outside its window; `due_at` says when
     PROVIDER_PAUSED = "provider_paused"  # held while an operator's pause lasts; `hold` says when to look again

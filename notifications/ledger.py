@@ -21,6 +21,8 @@ from notifications.statuses import AttemptOutcome, MessageStatus, SkipReason
 
 __all__ = ["Claim", "Ledger", "MessageAnswer", "Recorded", "Result", "Try", "Verdict"]
 
+# From a claim until its call is over, whatever becomes of the process: 5 s to begin, 20 s for the call, 1 s of grace.
+CALL_WINDOW = timedelta(seconds=26)
 _REMEMBERED_CLAIMS = 10_000  # more than a process can have in flight
 
 
@@ -70,16 +72,21 @@ class MessageAnswer:
 
 
 class Ledger:
-    """One per process; `process` tells its claims from those of an earlier life of the same worker."""
+    """One per process; `process` tells its claims from those of an earlier life of the same worker.
 
-    def __init__(self, sessions: Sessions, *, process: str) -> None:
+    Nobody takes a claim over before `call_window` is over: its call may still be under way.
+    """
+
+    def __init__(self, sessions: Sessions, *, process: str, call_window: timedelta = CALL_WINDOW) -> None:
         self._sessions = sessions
         self._process = process
+        self._call_window = call_window
         self._given: dict[tuple[int, int], tuple[int, datetime, int]] = {}  # the oldest first
 
     async def claim(self, tries: Sequence[Try]) -> list[Claim]:
         """Claim what may be sent, in key order; checks and skips are made in the same statement."""
-        rows = await execute_alone(self._sessions, CLAIM, {"process": self._process, "tries": _json(tries)})
+        parameters = {"process": self._process, "call_window": self._call_window, "tries": _json(tries)}
+        rows = await execute_alone(self._sessions, CLAIM, parameters)
         return [self._give(claim_of(row)) for row in rows]
 
     def _give(self, claim: Claim) -> Claim:

@@ -48,8 +48,8 @@ _FIELDS = """{j}.verdict, {m}.status, {m}.type, {m}.channel, {m}.duplicates, {j}
        {m}.provider, {j}.scheduled_at, {j}.is_troubled, {j}.waits_for, {m}.origin_kind"""
 
 # A row in `sending` belongs to the highest try; a pending one to a try of its own round that is not older than the
-# last. A takeover finds a call whose answer is lost: it sends again only where duplicates are allowed, the budget
-# lasts and nothing else has ended the message meanwhile.
+# last. A takeover waits until the call that may be under way must have ended. Then it finds a call whose answer is
+# lost: it sends again only where duplicates are allowed, the budget lasts and nothing else has ended the message.
 # Where no provider takes messages now, the row is held: it goes back with a time to look again. Each look takes the
 # next twentieth of a second, so that thousands that wait ask 20 times a second, all together. A pause that covers
 # every provider moves the budget along; of a pause that nobody looked at, both ends are known, too.
@@ -114,6 +114,7 @@ WITH held AS (
         WHEN try_round < round THEN 'outdated'
         WHEN status = 'sending' AND scheduled_at = try_scheduled_at AND claimed_by = %(process)s THEN 'claimed'
         WHEN status = 'sending' AND scheduled_at <= try_scheduled_at THEN 'superseded'
+        WHEN status = 'sending' AND claimed_at > now() - %(call_window)s THEN 'superseded'
         WHEN status = 'pending' AND scheduled_at < try_scheduled_at THEN 'superseded'
         WHEN stuck_reason IS NOT NULL THEN 'stuck'
         WHEN status = 'sending' AND (duplicates = 'at_most_once' OR withdrawn OR expires_at <= now()

@@ -99,7 +99,10 @@ async def settle_accounts(world: World, load: Load, fault: tuple[datetime, datet
     received = await _received(world, began)
     account = Account(events=len(load.accepted), messages=len(rows))
     for row in rows:
+        forbidden = account.forbidden
         judge(account, row, received[str(message_id(row["origin_id"], row["seq"]))])
+        if account.forbidden > forbidden:
+            account.wrong.append(await _calls_of(world, row["origin_id"], row["seq"]))
     await _judge_events(world, account, load)
     (count,) = await world.rows(_IN_FLIGHT, load.source, fault[1], fault[0], load.source)
     account.in_flight = int(count["count"])
@@ -107,6 +110,17 @@ async def settle_accounts(world: World, load: Load, fault: tuple[datetime, datet
         if getattr(account, name) > account.in_flight:
             account.wrong.append(f"{getattr(account, name)} {name}, but {account.in_flight} calls in flight")
     return account
+
+
+async def _calls_of(world: World, origin_id: UUID, seq: int) -> str:
+    """When its calls began and ended."""
+    asked = """SELECT attempt, outcome, started_at, finished_at FROM attempts
+               WHERE origin_id = %s AND seq = %s ORDER BY attempt"""
+    calls = [
+        f"{row['attempt']}: {row['started_at']:%H:%M:%S.%f} to {row['finished_at']:%H:%M:%S.%f} {row['outcome']}"
+        for row in await world.rows(asked, origin_id, seq)
+    ]
+    return f"  its calls: {'; '.join(calls)}"
 
 
 def judge(account: Account, row: Mapping[str, Any], copies: int) -> None:

@@ -70,6 +70,13 @@ def test_a_variable_that_the_user_set_stays(tmp_path: Path) -> None:
     assert variables["TIDINGS_DEV_SANDBOX_SMTP_PORT"] == "1025"
 
 
+def test_commands_beside_the_stack_know_the_chosen_providers(tmp_path: Path) -> None:
+    environ = {"TIDINGS_EMAIL_PROVIDERS": "smtp,sendgrid"}
+    variables = stack_variables(servers(tmp_path, {}).endpoints, state=tmp_path, environ=environ)
+    assert variables["TIDINGS_EMAIL_PROVIDERS"] == "smtp,sendgrid"
+    assert "TIDINGS_SMS_PROVIDERS" not in variables
+
+
 def test_an_account_of_the_users_own_is_said(tmp_path: Path) -> None:
     environ = {"TIDINGS_TWILIO__ACCOUNT_SID": "AC1"}
     assert own_accounts(environ) == ["twilio"]

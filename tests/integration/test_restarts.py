@@ -1,7 +1,8 @@
 """Activity reset, workflow reset, terminate and restart, each while a provider has the message in its hands.
 
-What is in the ledger decides: at_least_once sends once more under the same key, at_most_once ends as `unknown`, and
-the late answer of the call that everybody gave up is recorded in either case.
+What is in the ledger decides. While the call may still be answered, nobody else begins one. Once it must have ended,
+at_least_once sends once more under the same key, at_most_once ends as `unknown`, and the late answer of the call that
+everybody gave up is recorded in either case.
 """
 
 import asyncio
@@ -11,13 +12,17 @@ from typing import Any
 from uuid import UUID
 
 import pytest
+from sqlmodel import select
 from temporalio.api.common.v1 import WorkflowExecution
 from temporalio.api.workflowservice.v1 import ResetActivityRequest
 from temporalio.common import WorkflowIDReusePolicy
 
 from activities.temporal import orchestrator_queue
+from notifications.database import transaction
+from notifications.ledger import CALL_WINDOW
 from notifications.providers.base import ErrorScope, PermanentDeliveryError, TransientDeliveryError
 from notifications.statuses import Channel, NotificationType
+from notifications.tables import Message
 from tests.support.integration import Hold, House, until
 from tests.support.reconciling import reset_workflow
 from workflows.notification import NotificationInput, NotificationWorkflow
@@ -58,6 +63,7 @@ async def test_at_least_once_is_sent_once_more_under_the_same_key(house: House, 
     zombie = provider.hold_next()
     notification = await house.send(recipient=await house.recipient(), **OTP)
     await zombie.begun.wait()
+    await _give_up_the_call(house, notification)
     await interrupt(house, notification)
     assert await house.result(notification) == "done"
     zombie.release.set()
@@ -70,6 +76,7 @@ async def test_at_least_once_is_sent_once_more_under_the_same_key(house: House, 
 @pytest.mark.parametrize("interrupt", [reset_workflow, terminate_and_restart])
 async def test_at_most_once_ends_unknown_until_the_late_answer_comes(house: House, interrupt: Interruption):
     notification, zombie = await _held_cart(house)
+    await _give_up_the_call(house, notification)
     await interrupt(house, notification)
     assert await house.result(notification) == "done"
     assert await house.statuses(notification) == {"email": "unknown"}
@@ -77,6 +84,19 @@ async def test_at_most_once_ends_unknown_until_the_late_answer_comes(house: Hous
     await _until_attempts(house, notification, [(1, 1, "accepted")])
     assert await house.statuses(notification) == {"email": "sent"}
     assert len(house.accepted(Channel.EMAIL, notification)) == 1
+
+
+@pytest.mark.parametrize("interrupt", [reset_workflow, terminate_and_restart])
+async def test_a_call_that_is_answered_after_all_is_not_made_again(house: House, interrupt: Interruption):
+    hold = house.providers[Channel.SMS].hold_next()
+    notification = await house.send(recipient=await house.recipient(), **OTP)
+    await hold.begun.wait()
+    await interrupt(house, notification)
+    await until(lambda: _is_tried_again(house, notification))
+    hold.release.set()
+    assert await house.result(notification) == "done"
+    assert await house.attempts(notification) == [(1, 1, "accepted")]
+    assert len(house.accepted(Channel.SMS, notification)) == 1
 
 
 async def test_a_reset_of_an_activity_whose_call_has_begun_sends_nothing_twice(house: House):
@@ -131,6 +151,7 @@ async def test_a_reset_workflow_delivers_what_a_reroute_made_before(house: House
 
 async def test_an_unknown_one_is_sent_again_on_an_operators_word(house: House):
     notification, zombie = await _held_cart(house)
+    await _give_up_the_call(house, notification)
     await terminate_and_restart(house, notification)
     assert await house.result(notification) == "done"
     round_number = await house.ledger.raise_round_for_duplicate(notification, 1)
@@ -154,6 +175,20 @@ async def _held_cart(house: House) -> tuple[UUID, Hold]:
     notification = await house.send(recipient=recipient, **CART)
     await hold.begun.wait()
     return notification, hold
+
+
+async def _give_up_the_call(house: House, notification: UUID) -> None:
+    """As if it had begun so long ago that it must have ended."""
+    async with transaction(house.sessions) as session:
+        for message in await session.exec(select(Message).where(Message.origin_id == notification)):
+            if message.claimed_at is not None:
+                message.claimed_at -= CALL_WINDOW
+
+
+async def _is_tried_again(house: House, notification: UUID) -> bool:
+    """The new run's try was told that the call may still be under way."""
+    pending = (await house.handle(notification).describe()).raw_description.pending_activities
+    return any(activity.HasField("last_failure") for activity in pending)
 
 
 async def _reset_activity(house: House, notification: UUID) -> None:

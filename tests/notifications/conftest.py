@@ -1,4 +1,6 @@
-"""Two processes at one ledger."""
+"""Two processes at one ledger. Claims may be taken over at once: whoever tests the wait for a call says so."""
+
+from datetime import timedelta
 
 import pytest
 
@@ -8,9 +10,9 @@ from notifications.ledger import Ledger
 
 @pytest.fixture
 def ledger(sessions: Sessions) -> Ledger:
-    return Ledger(sessions, process="worker-a")
+    return Ledger(sessions, process="worker-a", call_window=timedelta())
 
 
 @pytest.fixture
 def other(sessions: Sessions) -> Ledger:
-    return Ledger(sessions, process="worker-b")
+    return Ledger(sessions, process="worker-b", call_window=timedelta())

@@ -5,12 +5,14 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from sqlmodel import select
 
+from activities.sending import CALL_SECONDS, CLAIM_TO_CALL_SECONDS, DEADLINE_GRACE_SECONDS
 from notifications.database import Sessions, transaction
-from notifications.ledger import Ledger, Result, Try, Verdict
+from notifications.ledger import CALL_WINDOW, Ledger, Result, Try, Verdict
 from notifications.statuses import AttemptOutcome, MessageStatus
 from notifications.tables import Attempt, Notification
 from tests.support.ledger import insert_messages
 from tests.support.ledger_steps import SECOND, T0, change, claim, message, outcomes, record
+from workflows.retries import SEND_START_TO_CLOSE
 
 
 async def test_a_claimed_and_accepted_message_is_sent_and_told_once(ledger: Ledger, sessions: Sessions):
@@ -61,6 +63,30 @@ async def test_a_higher_try_takes_over_and_a_lower_one_sends_nothing(ledger: Led
     assert (await claim(other, origin, T0)).verdict is Verdict.SUPERSEDED
     taken = await claim(other, origin, T0 + 2 * SECOND)
     assert (taken.verdict, taken.attempt, taken.failures) == (Verdict.CLAIMED, 2, 1)
+
+
+@pytest.mark.parametrize("duplicates", ["at_least_once", "at_most_once"])
+async def test_nobody_takes_over_while_the_call_may_still_be_under_way(sessions: Sessions, duplicates: str):
+    mine, other = Ledger(sessions, process="worker-a"), Ledger(sessions, process="worker-b")
+    origin = await insert_messages(sessions, duplicates=duplicates)
+    await claim(mine, origin)
+    waiting = await claim(other, origin, T0 + SECOND)
+    assert (waiting.verdict, waiting.status) == (Verdict.SUPERSEDED, MessageStatus.SENDING)
+    assert (await record(mine, origin, 1, AttemptOutcome.ACCEPTED)).status is MessageStatus.SENT
+    assert (await claim(other, origin, T0 + SECOND)).verdict is Verdict.FINAL
+
+
+async def test_a_call_that_must_have_ended_is_taken_over(sessions: Sessions):
+    mine, other = Ledger(sessions, process="worker-a"), Ledger(sessions, process="worker-b")
+    origin = await insert_messages(sessions)
+    await claim(mine, origin)
+    await change(sessions, origin, claimed_at=datetime.now(UTC) - CALL_WINDOW)
+    assert (await claim(other, origin, T0 + SECOND)).verdict is Verdict.CLAIMED
+
+
+def test_a_call_is_over_within_its_window_and_the_next_try_comes_after_it():
+    longest = CLAIM_TO_CALL_SECONDS + CALL_SECONDS + DEADLINE_GRACE_SECONDS
+    assert timedelta(seconds=longest) <= CALL_WINDOW < SEND_START_TO_CLOSE
 
 
 async def test_a_lost_answer_of_an_at_most_once_message_is_unknown(ledger: Ledger, other: Ledger, sessions: Sessions):

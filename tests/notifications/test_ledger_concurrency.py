@@ -25,12 +25,12 @@ SECOND = timedelta(seconds=1)
 
 @pytest.fixture
 def one(sessions: Sessions) -> Ledger:
-    return Ledger(sessions, process="worker-a")
+    return Ledger(sessions, process="worker-a", call_window=timedelta())
 
 
 @pytest.fixture
 def other(sessions: Sessions) -> Ledger:
-    return Ledger(sessions, process="worker-b")
+    return Ledger(sessions, process="worker-b", call_window=timedelta())
 
 
 async def claim(ledger: Ledger, origin: UUID, at: datetime = T0, *, seq: int = 1) -> Claim:

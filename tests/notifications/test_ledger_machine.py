@@ -64,7 +64,7 @@ class LedgerMachine(RuleBasedStateMachine):
         self.run = runner.run
         self.sessions = sessions
         self.steps = 0
-        self.ledgers = {name: Ledger(sessions, process=name) for name in PROCESSES}
+        self.ledgers = {name: Ledger(sessions, process=name, call_window=timedelta()) for name in PROCESSES}
 
     @initialize(seed=st.integers(0, 2**24 - 1))
     def begin(self, seed: int) -> None:
@@ -131,7 +131,9 @@ class LedgerMachine(RuleBasedStateMachine):
         at = self.latest[seq] + timedelta(seconds=later)
         self.latest[seq] = max(at, self.latest[seq])
         was_withdrawn = model.withdrawn
-        ledger = Ledger(self.sessions, process=process) if answer_is_lost else self.ledgers[process]
+        ledger = (
+            Ledger(self.sessions, process=process, call_window=timedelta()) if answer_is_lost else self.ledgers[process]
+        )
         (found,) = self.run(ledger.claim([Try(self.origin, seq, number, at, "smtp", stick)]))
         expected = model.claim(process, number, at, stick=stick)
         if answer_is_lost or found.verdict is not Verdict.CLAIMED:

@@ -22,7 +22,7 @@ MINUTE = timedelta(minutes=1)
 
 @pytest.fixture
 def ledger(sessions: Sessions) -> Ledger:
-    return Ledger(sessions, process="worker-a")
+    return Ledger(sessions, process="worker-a", call_window=timedelta())
 
 
 @pytest.fixture
@@ -160,7 +160,7 @@ async def test_a_lost_answer_is_counted_and_waits(sessions: Sessions, ledger: Le
     origin = await insert_messages(sessions)
     await claim(ledger, origin, name)
     await pause(sessions, name)
-    other = Ledger(sessions, process="worker-b")
+    other = Ledger(sessions, process="worker-b", call_window=timedelta())
     found = await claim(other, origin, name, at=T0 + SECOND)
     assert (found.verdict, found.failures, found.attempt) == (Verdict.PROVIDER_PAUSED, 1, 1)
     assert (await message(sessions, origin)).budget_since is not None

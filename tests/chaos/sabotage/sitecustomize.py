@@ -15,7 +15,10 @@ from types import CodeType, ModuleType
 SAFEGUARDS = {
     "fence": (
         "notifications.queries.claim",
-        "        WHEN status = 'sending' AND scheduled_at <= try_scheduled_at THEN 'superseded'\n",
+        (
+            "        WHEN status = 'sending' AND scheduled_at <= try_scheduled_at THEN 'superseded'\n"
+            "        WHEN status = 'sending' AND claimed_at > now() - %(call_window)s THEN 'superseded'\n"
+        ),
         "",
     ),
     "claim": (
