@@ -22,6 +22,9 @@ def demo(
 ) -> None:
     """Start the stack, send events of every kind, show what becomes of each, and check it against the inboxes.
 
+    Then a campaign to 5,000 people is paused, its workers are killed and started again, it is resumed, and its account
+    is compared with what the mail server counted.
+
     With a terminal it keeps running until Ctrl-C. Without one, or with --once, it writes .tidings/demo.json and ends
     with status 0, or 1 with the reason when anything is not as expected.
 
@@ -34,10 +37,9 @@ def demo(
     from devstack.demo.performance import perform
 
     stays = not once and sys.stdin.isatty() and sys.stdout.isatty()
-    endings = _run(perform(Console(highlight=False), stays=stays))
-    problems = [f"{ending.scene.name}: {problem}" for ending in endings for problem in ending.problems]
-    if problems:
-        _complain("not everything was as expected: " + "; ".join(problems))
+    played = _run(perform(Console(highlight=False), stays=stays))
+    if played.problems:
+        _complain("not everything was as expected: " + "; ".join(played.problems))
         raise typer.Exit(1)
     if not stays:
         typer.echo("Everything was as expected; .tidings/demo.json has the details.")

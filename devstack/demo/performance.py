@@ -1,6 +1,7 @@
 """The demo from the first server to the last line of the report."""
 
 import time
+from dataclasses import dataclass
 from pathlib import Path
 
 from rich.console import Console
@@ -8,6 +9,7 @@ from rich.text import Text
 
 from devstack.applications import APPLICATION_NAMES
 from devstack.demo import report
+from devstack.demo.campaign import RECIPIENTS, CampaignEnding, play_campaign
 from devstack.demo.story import Ending, play
 from devstack.demo.world import open_world
 from devstack.state import STATE, read_variables
@@ -16,8 +18,22 @@ from devstack.supervisor import SERVER_NAMES, StackOptions, running_stack
 REPORT = "demo.json"
 
 
-async def perform(console: Console, *, stays: bool, state: Path = STATE) -> list[Ending]:
-    """Start the stack, play the scenes, report; with `stays` keep running until it is told to stop.
+@dataclass(frozen=True)
+class Performance:
+    endings: list[Ending]
+    campaign: CampaignEnding
+
+    @property
+    def problems(self) -> list[str]:
+        """What was not as expected, with the name of its scene."""
+        found = [f"{ending.scene.name}: {problem}" for ending in self.endings for problem in ending.problems]
+        return found + [f"campaign: {problem}" for problem in self.campaign.problems]
+
+
+async def perform(console: Console, *, stays: bool, recipients: int = RECIPIENTS, state: Path = STATE) -> Performance:
+    """Start the stack, play the scenes, then a campaign to so many recipients; report.
+
+    With `stays` it keeps running until it is told to stop.
 
     Raises:
         StackError: the stack does not start, or a server ended.
@@ -35,9 +51,11 @@ async def perform(console: Console, *, stays: bool, state: Path = STATE) -> list
 
         async with open_world(stack.endpoints, read_variables(state)) as world:
             endings = await play(world, tell)
-        report.show(console, endings)
-        report.write(state / REPORT, report.document(endings))
+            report.show(console, endings)
+            campaign = await play_campaign(stack, world, tell, recipients=recipients)
+        report.show_campaign(console, campaign)
+        report.write(state / REPORT, report.document(endings, campaign))
         if stays:
             report.show_what_to_try(console, stack.endpoints)
             await stack.wait()
-    return endings
+    return Performance(endings, campaign)

@@ -10,15 +10,17 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
+from devstack.demo.campaign import CampaignEnding
 from devstack.demo.story import Ending
 from devstack.state import Endpoints
 
 
-def document(endings: Sequence[Ending]) -> dict[str, Any]:
+def document(endings: Sequence[Ending], campaign: CampaignEnding) -> dict[str, Any]:
     """The outcome for scripts: per event its id, the final status of each message and what the inbox received."""
     return {
-        "ok": not any(ending.problems for ending in endings),
+        "ok": not campaign.problems and not any(ending.problems for ending in endings),
         "events": [_event(ending) for ending in endings],
+        "campaign": campaign.document(),
     }
 
 
@@ -82,6 +84,25 @@ def show(console: Console, endings: Sequence[Ending]) -> None:
         for problem in ending.problems:
             table.add_row("", Text(problem, style="red"), "", "")
     console.print(Padding(table, (1, 0)))
+
+
+def show_campaign(console: Console, ending: CampaignEnding) -> None:
+    """The account beside what the mail server counted."""
+    counts = ending.by_status
+    skipped = ", ".join(f"{reason} {count:,}" for reason, count in ending.account.get("skipped", {}).items())
+    table = Table(title=f"The campaign, {ending.seconds:.0f} s", title_justify="left", box=None, pad_edge=False)
+    for heading in ("", "account", "mail server"):
+        table.add_column(heading, justify="right" if heading else "left")
+    table.add_row("targeted", f"{ending.account.get('targeted', 0):,}", "")
+    table.add_row("sent", f"{counts.get('sent', 0):,}", f"{ending.accepted:,}")
+    table.add_row(f"skipped ({skipped})" if skipped else "skipped", f"{counts.get('skipped', 0):,}", "")
+    table.add_row("unknown", f"{counts.get('unknown', 0):,}", "")
+    table.add_row("duplicates", "", f"{ending.duplicates:,}")
+    if ending.last_mail_seconds is not None:
+        table.add_row("last mail after the pause", "", f"{ending.last_mail_seconds:.2f} s")
+    console.print(Padding(table, (1, 0)))
+    for problem in ending.problems:
+        console.print(Text(f"✗ {problem}", style="red"))
 
 
 def show_what_to_try(console: Console, endpoints: Endpoints) -> None:
