@@ -34,16 +34,6 @@ class CampaignView:
     is_prepared: bool
     pause_reason: str | None = None
 
-    @property
-    def is_over(self) -> bool:
-        return self.state.is_final
-
-
-@dataclass(frozen=True)
-class CampaignRound:
-    campaign_id: UUID
-    round: int
-
 
 @dataclass(frozen=True)
 class Report:

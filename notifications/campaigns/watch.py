@@ -105,5 +105,5 @@ class Watches:
         rows = await execute_alone(self._sessions, CONTROL, {"campaign": campaign_id})
         if not rows:  # removed: nothing more is sent
             return Controls(CampaignState.CANCELLED, None, frozenset(), frozenset(), frozenset())
-        state, per_second, _epoch, paused, open_, troubled = rows[0]
+        state, per_second, paused, open_, troubled = rows[0]
         return Controls(state, per_second, *(frozenset(names or ()) for names in (paused, open_, troubled)))

@@ -44,12 +44,6 @@ async def read_recipient(session: AsyncSession, recipient_id: str) -> Recipient 
     return (await session.exec(select(Recipient).where(Recipient.id == recipient_id))).one_or_none()
 
 
-async def list_recipients(session: AsyncSession, *, after: str = "", limit: int = 50) -> list[Recipient]:
-    """A page by id; `after` is the last id of the page before."""
-    statement = select(Recipient).where(Recipient.id > after).order_by(col(Recipient.id)).limit(limit)
-    return list(await session.exec(statement))
-
-
 async def delete_recipient(session: AsyncSession, recipient_id: str) -> bool:
     """Remove the profile, its devices and its choices; suppressions stay, they name no person."""
     await session.exec(delete(Preference).where(col(Preference.recipient_id) == recipient_id))

@@ -10,8 +10,6 @@ PLAN_EACH_BLOCK = """
 SELECT set_config('plan_cache_mode', 'force_custom_plan', true), set_config('enable_bitmapscan', 'off', true)
 """
 
-LOCK = "SET LOCAL plan_cache_mode = force_custom_plan"
-
 LOCK = "SELECT * FROM campaigns WHERE id = :id FOR UPDATE"
 
 # What the template and the category say, and the last number that is taken. A statement of its own, after the lock: one

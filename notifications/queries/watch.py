@@ -1,7 +1,7 @@
 """What may be sent at this moment: a campaign's state and rate, and its providers' states, in one question."""
 
 CONTROL = """
-SELECT c.state, c.per_second, c.control_epoch,
+SELECT c.state, c.per_second,
        (SELECT array_agg(p.provider ORDER BY p.provider) FROM provider_states p
         WHERE p.channel = c.channel AND p.paused_at IS NOT NULL AND p.resumed_at IS NULL) AS paused,
        (SELECT array_agg(p.provider ORDER BY p.provider) FROM provider_states p
