@@ -7,12 +7,14 @@ import typer
 from pydantic import BaseModel
 from rich.text import Text
 
+from api.schemas.campaign_account import CampaignMessageAnswer, CampaignMessageView
 from api.schemas.campaigns import CampaignAccount, CampaignAnswer, CampaignView, CommandLog, DryRunAnswer, ReachView
 from notifications.statuses import CampaignState, MessageStatus
 from tidings.answers import console
 
 _TIME = "%Y-%m-%d %H:%M:%S"
 _STYLES = {CampaignState.COMPLETED: "green", CampaignState.RUNNING: "green", CampaignState.FAILED: "red"}
+_EXPLAINED = {MessageStatus.SENDING: ": calls that have begun", MessageStatus.UNKNOWN: ": called, and no answer heard"}
 _BAD = {MessageStatus.FAILED, MessageStatus.UNKNOWN, MessageStatus.BOUNCED}
 
 
@@ -63,10 +65,49 @@ def show_report(answer: CampaignAnswer, log: CommandLog, *, as_json: bool) -> No
         return
     show(answer)
     out = console()
+    if answer.account is not None and answer.account.by_status.get(MessageStatus.UNKNOWN):
+        which = f"python -m tidings campaign messages {answer.campaign.id} --status unknown"
+        out.print(Text(f"which are unknown: {which}", style="yellow"))
     out.print()
     for one in log.items:
         details = "".join(f"  {name}: {value}" for name, value in one.details.items())
         out.print(Text(f"{one.at:{_TIME}}  {one.command:<12} by {one.by}: {one.from_state} → {one.to_state}{details}"))
+
+
+def show_messages(found: dict[str, Any], *, as_json: bool) -> None:
+    if as_json:
+        typer.echo(json.dumps(found, indent=2, ensure_ascii=False))
+        return
+    out = console()
+    for item in found["items"]:
+        one = CampaignMessageView.model_validate(item)
+        style = "red" if one.status in _BAD else ""
+        out.print(Text.assemble(f"{one.seq:>11}  ", (f"{one.status:<10}", style), _whose(one)))
+        at = f"   {one.updated_at:{_TIME}}  {one.provider or '-'}  {one.provider_message_id or '-'}"
+        out.print(Text(f"{'':>11}{at}", style="dim"))
+    if not found["items"]:
+        out.print(Text("none"))
+    elif found["next"]:
+        out.print(Text("these are the first; `report --export messages.csv` has all", style="dim"))
+
+
+def show_message(answer: CampaignMessageAnswer, *, as_json: bool) -> None:
+    """What a command on one message left."""
+    if as_json:
+        _print(answer)
+        return
+    out = console()
+    out.print(Text.assemble(f"message {answer.seq}  ", (answer.status.value, "bold"), f", round {answer.round}"))
+    if answer.status is MessageStatus.PENDING:
+        out.print(Text(f"what becomes of it: python -m tidings campaign messages {answer.campaign_id}"))
+    elif answer.status is MessageStatus.FAILED:
+        out.print(Text(f"to send it again: python -m tidings campaign retry-failed {answer.campaign_id}"))
+
+
+def _whose(one: CampaignMessageView) -> str:
+    device = f" (device {one.device_id})" if one.device_id else ""
+    reason = f": {one.reason}" if one.reason else ""
+    return f"{one.recipient_id or '-'}{device}  {one.address or '-'}{reason}"
 
 
 def _print(document: BaseModel) -> None:
@@ -101,10 +142,8 @@ def _show_account(account: CampaignAccount) -> None:
 
 
 def _reasons(account: CampaignAccount, status: MessageStatus) -> str:
-    if status is MessageStatus.SENDING:
-        return ": calls that have begun"
     if status is not MessageStatus.SKIPPED:
-        return ""
+        return _EXPLAINED.get(status, "")
     most = sorted(account.skipped.items(), key=lambda item: -item[1])
     return f": {', '.join(f'{reason} {count:,}' for reason, count in most)}"
 

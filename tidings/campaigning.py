@@ -2,15 +2,16 @@
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
 import httpx
 
+from api.schemas.campaign_account import CampaignMessageAnswer
 from api.schemas.campaigns import CampaignAnswer, CommandLog, DryRunAnswer
-from notifications.statuses import CampaignState
+from notifications.statuses import CampaignState, MessageStatus
 from tidings.api_client import PassingError, RefusedError, ask, refusal
 from tidings.surroundings import CommandError
 
@@ -27,6 +28,12 @@ _HINTS: dict[str, str] = {
     CampaignState.COMPLETED: "it has ended: see python -m tidings campaign report {id}",
     CampaignState.CANCELLED: "it was called off: write another one",
     CampaignState.FAILED: "see why: python -m tidings campaign report {id}",
+}
+_MESSAGE_HINTS: dict[str, str] = {
+    MessageStatus.PENDING: "it waits to be sent: see python -m tidings campaign messages {id}",
+    MessageStatus.SENDING: "its call is under way: see python -m tidings campaign messages {id}",
+    MessageStatus.UNKNOWN: "`settle` says what is known to have become of it",
+    MessageStatus.FAILED: "send what failed once more: python -m tidings campaign retry-failed {id}",
 }
 
 Told = Callable[[str], None]
@@ -52,7 +59,7 @@ class Campaigning:
         self._clock = clock
 
     async def create(self, body: Any, *, key: str | None = None) -> CampaignAnswer:
-        return await self._command("POST", "/v1/campaigns", body, key=key)
+        return CampaignAnswer.model_validate(await self._command("POST", "/v1/campaigns", body, key=key))
 
     async def command(self, campaign: str, name: str, body: Any = None) -> CampaignAnswer:
         """`launch`, `pause`, ... ; `rate` is put.
@@ -62,7 +69,8 @@ class Campaigning:
 
         """
         method = "PUT" if name == "rate" else "POST"
-        return await self._command(method, f"/v1/campaigns/{campaign}/{name}", body, campaign=campaign)
+        path = f"/v1/campaigns/{campaign}/{name}"
+        return CampaignAnswer.model_validate(await self._command(method, path, body, campaign=campaign))
 
     async def list(self, state: CampaignState | None) -> dict[str, Any]:
         """The newest 50."""
@@ -82,6 +90,30 @@ class Campaigning:
     async def log(self, campaign: str) -> CommandLog:
         path = f"/v1/campaigns/{campaign}/commands"
         return CommandLog.model_validate(await self._patiently(lambda: self._ask("GET", path)))
+
+    async def messages(self, campaign: str, status: MessageStatus | None) -> dict[str, Any]:
+        """The first 50."""
+        path, params = f"/v1/campaigns/{campaign}/messages", {} if status is None else {"status": status.value}
+        found: dict[str, Any] = await self._patiently(lambda: self._ask("GET", path, params=params))
+        return found
+
+    async def retry_message(self, campaign: str, seq: int) -> CampaignMessageAnswer:
+        """Send an unknown one once more, however often it is asked for; a second copy is accepted.
+
+        Raises:
+            CommandError: the API refuses it, or did not answer for half a minute.
+
+        """
+        return await self._message_command(campaign, f"{seq}/retry", {"accept_duplicate": True})
+
+    async def settle(self, campaign: str, seq: int, status: MessageStatus) -> CampaignMessageAnswer:
+        """Say what became of an unknown one.
+
+        Raises:
+            CommandError: the API refuses it, or did not answer for half a minute.
+
+        """
+        return await self._message_command(campaign, f"{seq}/settle", {"status": status.value})
 
     async def watch(self, campaign: str, seen: Seen) -> CampaignAnswer:
         """Until nothing more is sent and no call is under way, however often the API goes away meanwhile.
@@ -121,21 +153,34 @@ class Campaigning:
             raise CommandError(f"the messages could not be read to their end: run it again ({error})") from None
         partial.replace(to)
 
+    async def _message_command(self, campaign: str, path: str, body: Any) -> CampaignMessageAnswer:
+        path = f"/v1/campaigns/{campaign}/messages/{path}"
+        answer = await self._command("POST", path, body, campaign=campaign, hints=_MESSAGE_HINTS)
+        return CampaignMessageAnswer.model_validate(answer)
+
     async def _command(
-        self, method: str, path: str, body: Any, *, key: str | None = None, campaign: str | None = None
-    ) -> CampaignAnswer:
+        self,
+        method: str,
+        path: str,
+        body: Any,
+        *,
+        key: str | None = None,
+        campaign: str | None = None,
+        hints: Mapping[str, str] = _HINTS,
+    ) -> Any:
         headers = {"Idempotency-Key": key or str(uuid4()), "Tidings-User": self._by}
         document = {} if body is None else {"json": body}
-        answer = await self._patiently(
-            lambda: self._ask(method, path, campaign=campaign, headers=headers, **document), patience=_PATIENCE
+        return await self._patiently(
+            lambda: self._ask(method, path, campaign=campaign, hints=hints, headers=headers, **document)
         )
-        return CampaignAnswer.model_validate(answer)
 
-    async def _ask(self, method: str, path: str, *, campaign: str | None = None, **request: Any) -> Any:
+    async def _ask(
+        self, method: str, path: str, *, campaign: str | None = None, hints: Mapping[str, str] = _HINTS, **request: Any
+    ) -> Any:
         try:
             return await ask(self._http, method, path, **request)
         except RefusedError as error:
-            hint = _HINTS.get(error.state) if error.state is not None and campaign is not None else None
+            hint = hints.get(error.state) if error.state is not None and campaign is not None else None
             if hint is None:
                 raise
             raise CommandError(f"{error.detail}; {hint.format(id=campaign)}") from None

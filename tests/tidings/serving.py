@@ -1,6 +1,10 @@
 """The API on a socket, for commands that ask it."""
 
+import json
+from collections.abc import Awaitable, Callable
 from typing import Any
+
+from typer.testing import Result
 
 from api.collaborators import Workflows
 from api.console.sign_ins import SignIns
@@ -16,6 +20,7 @@ from notifications.settings import Settings
 from notifications.unsubscribe import UnsubscribeLinks
 from tests.api.support import HASH_KEY, TOKEN, app_of, definitions
 from tests.support.api_server import ApiServer
+from tests.support.commands import run_command
 
 
 def serving(sessions: Sessions, workflows: Workflows, **settings: Any) -> ApiServer:
@@ -41,3 +46,19 @@ def serving(sessions: Sessions, workflows: Workflows, **settings: Any) -> ApiSer
 
     server = ApiServer(lambda: app_of(context()))
     return server
+
+
+def command_at(server: ApiServer, command: str) -> Callable[..., Awaitable[Result]]:
+    """`python -m tidings <command> ...` against that API."""
+
+    async def run(*arguments: object) -> Result:
+        env = {"TIDINGS_PUBLIC_URL": server.url, "TIDINGS_API_TOKEN": TOKEN}
+        return await run_command(command, *(str(argument) for argument in arguments), env=env)
+
+    return run
+
+
+def printed(result: Result) -> Any:
+    """The JSON after what the application, in the same process, has logged."""
+    assert result.exit_code == 0, result.output
+    return json.loads(result.stdout[result.stdout.index("{\n") :])

@@ -8,7 +8,6 @@ from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
-from typer.testing import Result
 
 from api.memory import MemoryWorkflows
 from api.schemas.campaigns import CampaignAnswer
@@ -18,9 +17,8 @@ from notifications.statuses import CampaignState
 from tests.api.support import TOKEN
 from tests.api.test_campaigns import body
 from tests.support.api_server import ApiServer
-from tests.support.commands import run_command
 from tests.support.running_campaigns import change_campaign, insert_campaign
-from tests.tidings.serving import serving
+from tests.tidings.serving import command_at, printed, serving
 from tidings.api_client import open_api
 from tidings.campaigning import Campaigning
 from tidings.surroundings import CommandError
@@ -36,17 +34,7 @@ async def server(sessions: Sessions) -> AsyncIterator[ApiServer]:
 
 @pytest.fixture
 def run(server: ApiServer) -> Any:
-    async def run(*arguments: object) -> Result:
-        env = {"TIDINGS_PUBLIC_URL": server.url, "TIDINGS_API_TOKEN": TOKEN}
-        return await run_command("campaign", *(str(argument) for argument in arguments), env=env)
-
-    return run
-
-
-def printed(result: Result) -> Any:
-    """The JSON after what the application, in the same process, has logged."""
-    assert result.exit_code == 0, result.output
-    return json.loads(result.stdout[result.stdout.index("{\n") :])
+    return command_at(server, "campaign")
 
 
 async def settle(sessions: Sessions, campaign: UUID, state: CampaignState) -> None:
