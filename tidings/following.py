@@ -13,10 +13,19 @@ POLL_SECONDS = 0.3
 
 
 def is_final(answer: EventAnswer) -> bool:
-    """A stuck one is not final: an operator may still deliver it."""
+    """A stuck one is not final: an operator may still deliver it. A campaign is once nothing more of it is sent."""
     if answer.notification is not None:
         return answer.notification.status.is_final
+    if answer.campaign is not None:
+        return answer.campaign.state.is_final
     return answer.state is EventState.REJECTED
+
+
+def state_of(answer: EventAnswer) -> str:
+    """The status of its notification, the state of its campaign, or whether it was seen at all."""
+    if answer.notification is not None:
+        return answer.notification.status.value
+    return answer.campaign.state.value if answer.campaign is not None else answer.state.value
 
 
 async def follow(
@@ -28,13 +37,12 @@ async def follow(
     seconds: float,
     changed: Callable[[EventAnswer], None] = lambda _: None,
 ) -> EventAnswer:
-    """The last answer: a final one, or what was known after `seconds`. `changed` hears of each new status."""
+    """The last answer: a final one, or what was known after `seconds`. `changed` hears of each new one."""
     deadline, told = time.monotonic() + seconds, ""
     while True:
         async with sessions() as session:
             answer = await explain_event(session, source, event_id, links)
-        state = answer.notification.status.value if answer.notification is not None else answer.state.value
-        if state != told:
+        if (state := state_of(answer)) != told:
             told = state
             changed(answer)
         if is_final(answer) or time.monotonic() >= deadline:

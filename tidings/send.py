@@ -6,7 +6,7 @@ import os
 from contextlib import AsyncExitStack
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 from rich.text import Text
@@ -16,28 +16,42 @@ from api.links import Links
 from api.schemas.events import EventAnswer
 from bridge.kafka_settings import kafka_config
 from bridge.producer import EventProducer
+from notifications.campaigns.events import check_launch
 from notifications.catalogue.store import CatalogueStore
 from notifications.database import Sessions
-from notifications.events import Interpreter, NewNotification, Record, identify, parse
+from notifications.events import CampaignLaunch, Interpreter, Record, identify, parse
+from notifications.events.intent import CAMPAIGN_CANCEL, CANCEL, LAUNCH
 from notifications.ids import event_uuid
 from notifications.settings import Settings, load_settings
-from notifications.statuses import NotificationStatus
+from notifications.statuses import CampaignState, NotificationStatus
 from tidings.answers import console, show_answer
 from tidings.composing import Wish, compose
-from tidings.following import follow
-from tidings.surroundings import failing_in_one_line, open_sessions
+from tidings.following import follow, state_of
+from tidings.surroundings import CommandError, failing_in_one_line, open_sessions
 
 
 @dataclass(frozen=True, kw_only=True)
 class Addressed:
-    """A record and where it goes; `notification` says whether it makes one (a cancel does not)."""
+    """A record and where it goes; `makes` is what can be followed (a cancel makes nothing)."""
 
     value: bytes
     topic: str
     key: str | None
     source: str | None
     id: str | None
-    notification: bool
+    makes: Literal["notification", "campaign"] | None
+
+    def check_followable(self) -> None:
+        """Say so before anything is sent.
+
+        Raises:
+            CommandError: there would be nothing to follow.
+
+        """
+        if self.makes is None:
+            raise CommandError("--wait follows what is sent, and a cancel sends nothing: leave --wait out")
+        if self.source is None or self.id is None:
+            raise CommandError("--wait needs an event whose source and id can be read: leave --wait out")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,6 +59,7 @@ class Sent:
     id: str | None
     source: str | None
     notification_id: str | None
+    campaign_id: str | None
     topic: str
     partition: int
     offset: int
@@ -70,7 +85,8 @@ def send(
 ) -> None:
     """Send an event from flags, a file or a definition's example; flags replace what the file or example says.
 
-    With --wait, ends with status 0 where a message was accepted.
+    With --wait, ends with status 0 where a message was accepted; of a `tidings.campaign.launch`, where the campaign has
+    completed. What is not over after --timeout goes on; the status is 1 then.
     """
     given = {"type": event_type, "recipient": recipient, "source": source, "id": event_id}
     given |= {"sendat": sendat, "expirytime": expirytime, "cancelkey": cancelkey}
@@ -87,11 +103,13 @@ async def _run(settings: Settings, wish: Wish, *, seconds: float | None, as_json
         if wish.topic is None or wish.example is not None or seconds is not None:
             sessions = await stack.enter_async_context(open_sessions(settings))
         addressed = await address(wish, sessions)
+        if seconds is not None:
+            addressed.check_followable()
         sent = await _produce(addressed, links)
         if not as_json:
             _tell(sent)
         answer = None
-        if seconds is not None and sessions is not None and sent.notification_id and sent.source and sent.id:
+        if seconds is not None and sessions is not None and sent.source and sent.id:
             told = (lambda _: None) if as_json else _tell_change
             answer = await follow(sessions, links, sent.source, sent.id, seconds=seconds, changed=told)
     _end(sent, answer, as_json=as_json)
@@ -109,17 +127,20 @@ async def address(wish: Wish, sessions: Sessions | None) -> Addressed:
     value = compose(wish, catalogue)
     record = Record(value=value, headers=HEADERS)
     if wish.topic is not None or catalogue is None:
-        source, event_id, _ = identify(record)
+        source, event_id, event_type = identify(record)
         return Addressed(
             value=value,
             topic=wish.topic or "",
             key=wish.attributes.get("recipient"),
             source=source,
             id=event_id,
-            notification=True,
+            makes=_made_by(event_type),
         )
     event = parse(record)
     intent = Interpreter().interpret(event, catalogue, topic=None)
+    if isinstance(intent, CampaignLaunch) and sessions is not None:
+        async with sessions() as session:
+            await check_launch(session, event, catalogue)
     topic, key = route_of(event, intent)
     return Addressed(
         value=value,
@@ -127,26 +148,34 @@ async def address(wish: Wish, sessions: Sessions | None) -> Addressed:
         key=key,
         source=event.source,
         id=event.id,
-        notification=isinstance(intent, NewNotification),
+        makes=_made_by(event.type),
     )
+
+
+def _made_by(event_type: str | None) -> Literal["notification", "campaign"] | None:
+    """What is not known to be a command may make a notification."""
+    if event_type == LAUNCH:
+        return "campaign"
+    return None if event_type in {CANCEL, CAMPAIGN_CANCEL} else "notification"
 
 
 async def _produce(addressed: Addressed, links: Links) -> Sent:
     async with EventProducer(kafka_config(os.environ), delivery_timeout=15.0) as producer:
         partition, offset = await producer.produce(addressed.topic, addressed.key, addressed.value, HEADERS)
     where: dict[str, str] = {}
-    notification_id = None
-    if addressed.notification and addressed.source and addressed.id:
-        notification_id = event_uuid(addressed.source, addressed.id)
-        where = {
-            "notification": links.notification(notification_id),
-            "explain": links.event(addressed.source, addressed.id),
-            "workflow": links.workflow(notification_id),
-        }
+    made = None
+    if addressed.makes is not None and addressed.source and addressed.id:
+        made = event_uuid(addressed.source, addressed.id)
+        where = {"explain": links.event(addressed.source, addressed.id)}
+        if addressed.makes == "campaign":
+            where |= {"campaign": links.campaign(made)}
+        else:
+            where |= {"notification": links.notification(made), "workflow": links.workflow(made)}
     return Sent(
         id=addressed.id,
         source=addressed.source,
-        notification_id=str(notification_id) if notification_id else None,
+        notification_id=str(made) if made and addressed.makes == "notification" else None,
+        campaign_id=str(made) if made and addressed.makes == "campaign" else None,
         topic=addressed.topic,
         partition=partition,
         offset=offset,
@@ -160,21 +189,32 @@ def _tell(sent: Sent) -> None:
     if sent.notification_id is not None:
         out.print(Text(f"notification  {sent.notification_id}"))
         out.print(Text(f"workflow      {sent.links['workflow']}"))
+    if sent.campaign_id is not None:
+        out.print(Text(f"campaign      {sent.campaign_id}"))
+        out.print(Text(f"watch it: python -m tidings campaign watch {sent.campaign_id}"))
     if sent.id is not None:
         out.print(Text(f"what became of it: python -m tidings explain {sent.id}"))
 
 
 def _tell_change(answer: EventAnswer) -> None:
-    status = answer.notification.status.value if answer.notification is not None else answer.state.value
-    console().print(Text(f"  {status.replace('_', ' ')}: {answer.explanation}", style="dim"))
+    said = f": {answer.explanation}" if answer.campaign is None else ""
+    console().print(Text(f"  {state_of(answer).replace('_', ' ')}{said}", style="dim"))
 
 
 def _end(sent: Sent, answer: EventAnswer | None, *, as_json: bool) -> None:
-    """Status 1 where it was followed and nothing was accepted."""
+    """Status 1 where it was followed, and nothing was accepted or the campaign has not completed."""
     if as_json:
         outcome = {"outcome": answer.model_dump(mode="json")} if answer is not None else {}
         typer.echo(json.dumps(asdict(sent) | outcome, indent=2, ensure_ascii=False))
     elif answer is not None:
         show_answer(console(), answer)
-    if answer is not None and (answer.notification is None or answer.notification.status != NotificationStatus.DONE):
+        if answer.campaign is not None and not answer.campaign.state.is_final:
+            console().print(Text("the campaign goes on", style="yellow"))
+    if answer is not None and not _went_well(answer):
         raise typer.Exit(1)
+
+
+def _went_well(answer: EventAnswer) -> bool:
+    if answer.campaign is not None:
+        return answer.campaign.state is CampaignState.COMPLETED
+    return answer.notification is not None and answer.notification.status is NotificationStatus.DONE

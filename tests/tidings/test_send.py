@@ -2,6 +2,7 @@ import asyncio
 import json
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import pytest
 from confluent_kafka import Consumer, TopicPartition
@@ -16,8 +17,10 @@ from notifications.ids import event_uuid
 from notifications.tables import Notification
 from tests.api.support import SOURCE, notification_row, rejected_row, save, unique
 from tests.support.commands import run_command
+from tests.support.events import call_off, launch
+from tests.support.running_campaigns import change_campaign, insert_campaign
 from tidings.composing import Wish, compose
-from tidings.following import follow
+from tidings.following import follow, state_of
 from tidings.send import address
 from tidings.surroundings import CommandError
 
@@ -114,6 +117,23 @@ class TestFollow:
         answer = await follow(sessions, _LINKS, SOURCE, row.event_id or "", seconds=60)
         assert answer.state is EventState.REJECTED
 
+    async def test_a_campaign_is_followed_until_nothing_more_of_it_is_sent(self, sessions: Sessions) -> None:
+        event_id, heard, arrived = unique("spring"), list[str](), asyncio.Event()
+        campaign = await insert_campaign(sessions, state="preparing", id=event_uuid(SOURCE, event_id))
+
+        def changed(answer: EventAnswer) -> None:
+            heard.append(state_of(answer))
+            arrived.set()
+
+        following = asyncio.create_task(follow(sessions, _LINKS, SOURCE, event_id, seconds=60, changed=changed))
+        for state in ("running", "paused", "completed"):
+            await arrived.wait()
+            arrived.clear()
+            await change_campaign(sessions, campaign, state=state)
+        answer = await following
+        assert heard == ["preparing", "running", "paused", "completed"]
+        assert answer.campaign is not None
+
     async def test_it_gives_up_in_time(self, sessions: Sessions) -> None:
         answer = await follow(sessions, _LINKS, SOURCE, unique("pay"), seconds=0)
         assert answer.state is EventState.NOT_SEEN
@@ -156,6 +176,49 @@ class TestCommand:
         result = await send("--example", "payment.succeeded", "--wait", "--timeout", "0", "--json")
         assert result.exit_code == 1
         assert json.loads(result.stdout)["outcome"]["state"] == "not_seen"
+
+    async def test_a_launch_is_over_when_its_campaign_is(self, send: Any, sessions: Sessions, tmp_path: Path) -> None:
+        file, made = _file(tmp_path, launch())
+        soon = await send("--file", file, "--wait", "--timeout", "0", "--json")
+        sent = json.loads(soon.stdout)
+        assert (soon.exit_code, sent["topic"], sent["notification_id"]) == (1, "campaigns", None)
+        assert sent["outcome"]["state"] == "not_seen"
+        campaign = await insert_campaign(sessions, state="running", id=event_uuid(made["source"], made["id"]))
+        assert sent["campaign_id"] == str(campaign)
+        late = await send("--file", file, "--wait", "--timeout", "0")
+        for words in ("  running\n", "the campaign goes on", f"campaign watch {campaign}"):
+            assert words in late.stdout
+        assert late.exit_code == 1
+        for state, status in (("completed", 0), ("cancelled", 1)):
+            await change_campaign(sessions, campaign, state=state)
+            ended = await send("--file", file, "--wait", "--topic", "campaigns", "--json")
+            assert (ended.exit_code, json.loads(ended.stdout)["outcome"]["campaign"]["state"]) == (status, state)
+
+    async def test_a_launch_that_cannot_be_one_is_refused_before_it_is_sent(self, send: Any, tmp_path: Path) -> None:
+        file, _ = _file(tmp_path, launch(data={"category": "ofers"}))
+        result = await send("--file", file)
+        assert (result.exit_code, "did you mean 'offers'" in result.stderr) == (1, True), result.output
+        assert "produced" not in result.stdout
+
+    @pytest.mark.parametrize("topic", [(), ("--topic", "campaigns")])
+    async def test_a_cancel_is_not_waited_for(self, send: Any, topic: tuple[str, ...], tmp_path: Path) -> None:
+        file, _ = _file(tmp_path, call_off(uuid4()))
+        result = await send("--file", file, "--wait", *topic)
+        assert (result.exit_code, "a cancel sends nothing" in result.stderr) == (1, True), result.output
+        assert "produced" not in result.stdout
+        assert (await send("--file", file, *topic)).exit_code == 0
+
+    async def test_what_cannot_be_read_is_not_waited_for(self, send: Any, tmp_path: Path) -> None:
+        file = tmp_path / "event.json"
+        file.write_text("not json")
+        result = await send("--file", str(file), "--wait", "--topic", "campaigns")
+        assert (result.exit_code, "source and id" in result.stderr) == (1, True), result.output
+
+
+def _file(folder: Path, event: dict[str, Any]) -> tuple[str, dict[str, Any]]:
+    file = folder / "event.json"
+    file.write_text(json.dumps(event), encoding="utf-8")
+    return str(file), event
 
 
 def _read(bootstrap: str, sent: dict[str, Any]) -> Any:
