@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from api.schemas.campaigns import CampaignAnswer
 from notifications.settings import Settings, load_settings
 from notifications.statuses import CampaignState, MessageStatus
 from tidings import campaign_answers as answers
@@ -116,12 +117,17 @@ async def _dry_run(campaigns: Campaigning, wish: Wish) -> None:
 
 
 async def _create(campaigns: Campaigning, wish: Wish) -> None:
-    answers.show(await campaigns.create(wish.document(), key=wish.key), as_json=wish.as_json)
+    _show(await campaigns.create(wish.document(), key=wish.key), wish)
 
 
 async def _command(campaigns: Campaigning, wish: Wish) -> None:
-    done = await campaigns.command(wish.campaign, wish.action.value, wish.body())
+    _show(await campaigns.command(wish.campaign, wish.action.value, wish.body()), wish)
+
+
+def _show(done: CampaignAnswer, wish: Wish) -> None:
     answers.show(done, as_json=wish.as_json)
+    if not wish.as_json:
+        answers.show_next(done)
 
 
 async def _messages(campaigns: Campaigning, wish: Wish) -> None:

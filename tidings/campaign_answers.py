@@ -14,6 +14,14 @@ from tidings.answers import console
 
 _TIME = "%Y-%m-%d %H:%M:%S"
 _STYLES = {CampaignState.COMPLETED: "green", CampaignState.RUNNING: "green", CampaignState.FAILED: "red"}
+_NEXT = {
+    CampaignState.DRAFT: "whom it would reach: python -m tidings campaign dry-run",
+    CampaignState.SCHEDULED: "watch it: python -m tidings campaign watch",
+    CampaignState.PREPARING: "watch it: python -m tidings campaign watch",
+    CampaignState.RUNNING: "watch it: python -m tidings campaign watch",
+    CampaignState.PAUSED: "go on with it: python -m tidings campaign resume",
+}
+_UNSAID = {"at": "now", "per_second": "unlimited"}  # what None stands for in the log
 _EXPLAINED = {MessageStatus.SENDING: ": calls that have begun", MessageStatus.UNKNOWN: ": called, and no answer heard"}
 _BAD = {MessageStatus.FAILED, MessageStatus.UNKNOWN, MessageStatus.BOUNCED}
 
@@ -26,6 +34,12 @@ def show(answer: CampaignAnswer, *, as_json: bool = False) -> None:
     _show_campaign(answer.campaign)
     if answer.account is not None:
         _show_account(answer.account)
+
+
+def show_next(answer: CampaignAnswer) -> None:
+    """What somebody may want to do now."""
+    if (words := _NEXT.get(answer.campaign.state)) is not None:
+        console().print(Text(f"{words} {answer.campaign.id}", style="dim"))
 
 
 def show_list(found: dict[str, Any], *, as_json: bool) -> None:
@@ -51,7 +65,7 @@ def show_dry_run(found: DryRunAnswer, *, as_json: bool) -> None:
     out.print(Text(f"{found.recipients:,} people on {found.channel}; nothing was written", style="bold"))
     _show_reach(found.reach)
     if found.seconds is not None:
-        out.print(Text(f"{found.seconds:,.0f} s at the campaign's rate"))
+        out.print(Text(f"{_words(found.seconds)} at the campaign's rate"))
     for each in found.sample:
         device = f" (device {each.device_id})" if each.device_id else ""
         out.print(Text(f"  {each.recipient_id}{device}  {each.address}  {each.locale or '-'}", style="dim"))
@@ -70,7 +84,9 @@ def show_report(answer: CampaignAnswer, log: CommandLog, *, as_json: bool) -> No
         out.print(Text(f"which are unknown: {which}", style="yellow"))
     out.print()
     for one in log.items:
-        details = "".join(f"  {name}: {value}" for name, value in one.details.items())
+        details = "".join(
+            f"  {name}: {_UNSAID[name] if value is None else value}" for name, value in one.details.items()
+        )
         out.print(Text(f"{one.at:{_TIME}}  {one.command:<12} by {one.by}: {one.from_state} → {one.to_state}{details}"))
 
 

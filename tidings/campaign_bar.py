@@ -3,11 +3,11 @@
 from typing import Self
 
 import typer
-from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, TextColumn, TimeRemainingColumn
 
 from api.schemas.campaigns import CampaignAnswer
 from notifications.statuses import CampaignState, MessageStatus
+from tidings.troubled_progress import TroubledProgress
 
 _WAITING = (MessageStatus.PENDING, MessageStatus.SENDING)
 
@@ -18,18 +18,15 @@ class Bar:
     def __init__(self, *, as_json: bool) -> None:
         self._as_json = as_json
         self._last = ""
-        self._trouble = ""
-        self._progress = Progress(
+        self._progress = TroubledProgress(
             TextColumn("{task.description:<10}"),
             BarColumn(),
             TextColumn("{task.completed:,.0f}/{task.total:,.0f}"),
             TextColumn("{task.fields[numbers]}"),
             TimeRemainingColumn(),
-            TextColumn("[yellow]{task.fields[trouble]}"),
-            console=Console(stderr=True, highlight=False),
-            disable=as_json,
+            quiet=as_json,
         )
-        self._task = self._progress.add_task("", total=0, numbers="", trouble="")
+        self._task = self._progress.add_task("looking", total=0, numbers="")
 
     def __enter__(self) -> Self:
         self._progress.start()
@@ -40,7 +37,7 @@ class Bar:
 
     def seen(self, answer: CampaignAnswer) -> None:
         """What the API answered."""
-        self._trouble = ""
+        self._progress.trouble(_trouble(answer))
         if self._as_json:
             self._print(answer)
             return
@@ -55,16 +52,11 @@ class Bar:
             total=total,
             completed=total - waiting,
             numbers=", ".join(f"{counts[status]:,} {status}" for status in shown if counts.get(status)),
-            trouble=_trouble(answer),
         )
 
     def waiting(self, why: str) -> None:
         """Nothing is known for the moment."""
-        if not self._as_json:
-            self._progress.update(self._task, trouble=why)
-        elif why != self._trouble:
-            typer.echo(why, err=True)
-        self._trouble = why
+        self._progress.trouble(why)
 
     def _print(self, answer: CampaignAnswer) -> None:
         known = answer.model_dump_json(exclude={"account": {"at"}})

@@ -180,13 +180,14 @@ class Campaigning:
         try:
             return await ask(self._http, method, path, **request)
         except RefusedError as error:
-            hint = hints.get(error.state) if error.state is not None and campaign is not None else None
-            if hint is None:
+            if campaign is None or error.state is None:
                 raise
-            raise CommandError(f"{error.detail}; {hint.format(id=campaign)}") from None
+            hint = hints.get(error.state)
+            said = f"{error.detail}; {hint.format(id=campaign)}" if hint is not None else error.detail
+            raise CommandError(said) from None
 
     async def _patiently(self, once: Callable[[], Awaitable[Any]], *, patience: float | None = _PATIENCE) -> Any:
-        pause, begun = _FIRST_PAUSE, self._clock()
+        pause, begun, told = _FIRST_PAUSE, self._clock(), ""
         while True:
             try:
                 return await once()
@@ -194,6 +195,8 @@ class Campaigning:
                 if patience is not None and self._clock() - begun > patience:
                     again = "whether it was done is not known: run the same command again"
                     raise CommandError(f"{error}; {again}") from None
-                self._waiting(f"{error}: trying again")
+                if str(error) != told:
+                    told = str(error)
+                    self._waiting(f"{error}: trying again")
             await self._sleep(pause)
             pause = min(2 * pause, _LONGEST_PAUSE)

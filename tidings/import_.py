@@ -6,8 +6,7 @@ from pathlib import Path
 from typing import Annotated, Self
 
 import typer
-from rich.console import Console
-from rich.progress import BarColumn, DownloadColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, DownloadColumn, TaskID, TextColumn, TimeRemainingColumn
 from rich.text import Text
 from typing_extensions import override
 
@@ -18,6 +17,7 @@ from tidings.answers import console
 from tidings.api_client import open_api
 from tidings.importing import Finished, Importer, Wanted, Watcher, save_refused
 from tidings.surroundings import CommandError, failing_in_one_line
+from tidings.troubled_progress import TroubledProgress
 
 _FORMATS = {
     ".csv": ImportFormat.CSV,
@@ -79,25 +79,21 @@ class _Bars(Watcher):
 
     def __init__(self, wanted: Wanted, *, quiet: bool) -> None:
         self._verb = "checking" if wanted.dry_run else "writing"
-        self._sending = Progress(
+        self._sending = TroubledProgress(
             TextColumn("{task.description:<9}"),
             BarColumn(),
             DownloadColumn(),
             TimeRemainingColumn(),
-            TextColumn("[yellow]{task.fields[trouble]}"),
-            console=Console(stderr=True, highlight=False),
-            disable=quiet,
+            quiet=quiet,
         )
-        self._writing = Progress(
+        self._writing = TroubledProgress(
             TextColumn("{task.description:<9}"),
             BarColumn(),
             TextColumn("{task.completed:,}/{task.total:,} rows"),
             TimeRemainingColumn(),
-            TextColumn("[yellow]{task.fields[trouble]}"),
-            console=self._sending.console,
-            disable=quiet,
+            quiet=quiet,
         )
-        self._task = self._sending.add_task("sending", total=wanted.file.stat().st_size, trouble="")
+        self._task = self._sending.add_task("sending", total=wanted.file.stat().st_size)
         self._rows: TaskID | None = None
 
     def __enter__(self) -> Self:
@@ -110,22 +106,21 @@ class _Bars(Watcher):
 
     @override
     def sent(self, size: int) -> None:
-        self._sending.update(self._task, completed=size, trouble="")
+        self._sending.trouble("")
+        self._sending.update(self._task, completed=size)
 
     @override
     def written(self, view: ImportView) -> None:
         if self._rows is None:
             self._sending.stop()
             self._writing.start()
-            self._rows = self._writing.add_task(self._verb, total=view.rows, trouble="")
-        self._writing.update(self._rows, completed=view.done, total=view.rows, trouble="")
+            self._rows = self._writing.add_task(self._verb, total=view.rows)
+        self._writing.trouble("")
+        self._writing.update(self._rows, completed=view.done, total=view.rows)
 
     @override
     def waiting(self, why: str) -> None:
-        if self._rows is None:
-            self._sending.update(self._task, trouble=why)
-        else:
-            self._writing.update(self._rows, trouble=why)
+        (self._sending if self._rows is None else self._writing).trouble(why)
 
 
 def _show(finished: Finished, wanted: Wanted, refused: Path | None, *, as_json: bool) -> None:

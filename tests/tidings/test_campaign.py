@@ -59,6 +59,7 @@ async def test_a_campaign_goes_from_its_file_to_its_report(run: Any, tmp_path: P
     assert "nothing was written" in (await run("dry-run", campaign)).stdout
     launched = await run("launch", campaign, "--at", "2099-03-01T08:00:00Z")
     assert "starts 2099-03-01 08:00:00 UTC" in launched.stdout, launched.output
+    assert f"campaign watch {campaign}" in launched.stdout
     moved = await run("reschedule", campaign, "--at", "2099-03-02T08:00:00Z", "--json")
     assert printed(moved)["campaign"]["starts_at"].startswith("2099-03-02")
     assert "50 a second at most" in (await run("rate", campaign, "--per-second", 50)).stdout
@@ -66,7 +67,12 @@ async def test_a_campaign_goes_from_its_file_to_its_report(run: Any, tmp_path: P
     assert campaign in (await run("list", "--state", "scheduled")).stdout
     assert printed(await run("cancel", campaign, "--json"))["campaign"]["state"] == "cancelled"
     report = await run("report", campaign)
-    for words in ("cancelled", "by ana: draft", "cancel       by command line: scheduled → cancelled"):
+    for words in (
+        "cancelled",
+        "by ana: draft",
+        "cancel       by command line: scheduled → cancelled",
+        "per_second: unlimited",
+    ):
         assert words in report.stdout
     assert [one["command"] for one in printed(await run("report", campaign, "--json"))["commands"]][-1] == "cancel"
 

@@ -112,6 +112,8 @@ async def test_a_refusal_says_what_to_do_instead(run: Any, sessions: Sessions, c
     refused = await run("retry-message", campaign, 1, "--accept-duplicate")
     for words in ("the campaign is running", "the message is unknown", "`settle`"):
         assert words in refused.stderr, refused.stderr
+    refused = await run("settle", campaign, 2, "--status", "failed")
+    assert refused.stderr.splitlines()[-1].endswith("only an unknown message can be settled; the message is sent")
     await run("settle", campaign, 1, "--status", "failed")
     refused = await run("settle", campaign, 1, "--status", "sent")
     assert f"campaign retry-failed {campaign}" in refused.stderr, refused.stderr
