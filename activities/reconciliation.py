@@ -17,8 +17,8 @@ from activities.infrastructure import infrastructure
 from activities.starting import NOTIFICATION_WORKFLOW, start_notification, start_resend
 from activities.temporal import notification_workflow_id
 from notifications.ledger import Ledger
+from notifications.pending import PendingStart
 from notifications.progress import Progress
-from notifications.queries.intake import PendingStart
 from notifications.queries.reconciliation import ReconciliationStore, Resend
 
 _CONCURRENT = 20

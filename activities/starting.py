@@ -26,7 +26,7 @@ from activities.temporal import (
     priority_key,
     resend_workflow_id,
 )
-from notifications.queries.intake import PendingStart
+from notifications.pending import PendingStart
 from notifications.statuses import NotificationType
 
 NOTIFICATION_WORKFLOW = "NotificationWorkflow"  # by name: workflows are above this package

@@ -7,7 +7,7 @@ from typing import Protocol
 from uuid import UUID
 
 from notifications.catalogue.definition import Category, StandaloneTemplate
-from notifications.events import DefinitionIndex
+from notifications.events.intent import DefinitionIndex
 from notifications.statuses import Channel, NotificationType
 
 

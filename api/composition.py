@@ -17,12 +17,12 @@ from notifications.addresses import require_hash_key
 from notifications.campaigns.accounts import Accounts
 from notifications.catalogue.store import CatalogueStore
 from notifications.database import create_engine, create_sessions
-from notifications.events import Interpreter
+from notifications.events.intent import Interpreter
 from notifications.ledger import Ledger
-from notifications.migrations import check_schema
 from notifications.profiles.source import build_profile_source
 from notifications.providers.reporting import build_receipt_sources
 from notifications.receipts import Receipts
+from notifications.schema_check import check_schema
 from notifications.settings import Settings
 from notifications.unsubscribe import UnsubscribeLinks
 

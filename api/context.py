@@ -13,7 +13,7 @@ from api.console.sign_ins import SignIns
 from api.links import Links
 from notifications.campaigns.accounts import Accounts
 from notifications.database import Sessions, transaction
-from notifications.events import Interpreter
+from notifications.events.intent import Interpreter
 from notifications.ledger import Ledger
 from notifications.profiles.profile import ProfileSource
 from notifications.providers.reporting import ReceiptSource

@@ -13,18 +13,8 @@ from api.schemas.events import EventAccepted, EventAnswer, EventLinks
 from api.schemas.notifications import NotificationDetail
 from bridge.producer import ProduceError
 from notifications.campaigns.events import check_launch
-from notifications.events import (
-    MAX_RECORD_BYTES,
-    CampaignCancel,
-    CampaignLaunch,
-    CloudEvent,
-    Intent,
-    NewNotification,
-    Record,
-    RejectedError,
-    parse,
-    strict_json,
-)
+from notifications.events import MAX_RECORD_BYTES, CloudEvent, Record, RejectedError, parse, strict_json
+from notifications.events.intent import CampaignCancel, CampaignLaunch, Intent, NewNotification
 from notifications.events.rejection import RejectReason
 from notifications.events.topics import CAMPAIGNS, topic_for
 from notifications.ids import event_uuid

@@ -13,17 +13,8 @@ from api.collaborators import CatalogueSource, Publisher
 from api.event_intake import HEADERS, route_of
 from notifications.campaigns.events import check_launch
 from notifications.database import Sessions, transaction
-from notifications.events import (
-    MAX_RECORD_BYTES,
-    CampaignLaunch,
-    CloudEvent,
-    Interpreter,
-    Record,
-    RejectedError,
-    RejectReason,
-    mended,
-    parse,
-)
+from notifications.events import MAX_RECORD_BYTES, CloudEvent, Record, RejectedError, RejectReason, mended, parse
+from notifications.events.intent import CampaignLaunch, Interpreter
 from notifications.queries import replays, views
 from notifications.queries.intake_rows import id_reused
 from notifications.queries.views import RejectedState

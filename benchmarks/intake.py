@@ -39,7 +39,8 @@ from devstack.state import ROOT
 from notifications.campaigns.events import CampaignEvents
 from notifications.catalogue.store import CatalogueStore
 from notifications.database import Sessions, execute
-from notifications.events import Interpreter, Record, parse
+from notifications.events import Record, parse
+from notifications.events.intent import Interpreter
 from notifications.ledger import Ledger
 from notifications.queries.intake import Arrival, IntakeStore
 from notifications.settings import Settings

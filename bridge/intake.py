@@ -12,8 +12,10 @@ import structlog
 from bridge.metrics import INTAKE_SECONDS, RECORDS, REJECTED, STORE_SECONDS
 from bridge.readiness import Patience
 from notifications.campaigns.events import TouchedCampaign
-from notifications.events import DefinitionIndex, Intent, Interpreter, Record, RejectedError, RejectReason, parse
-from notifications.queries.intake import Arrival, IntakeStore, PendingStart, Stored
+from notifications.events import Record, RejectedError, RejectReason, parse
+from notifications.events.intent import DefinitionIndex, Intent, Interpreter
+from notifications.pending import PendingStart
+from notifications.queries.intake import Arrival, IntakeStore, Stored
 from notifications.statuses import NotificationType
 
 log = structlog.get_logger()

@@ -27,10 +27,11 @@ from notifications.campaigns.events import CampaignEvents
 from notifications.catalogue.store import CatalogueStore
 from notifications.database import create_engine, create_sessions
 from notifications.ledger import Ledger
-from notifications.migrations import StaleSchemaError, check_schema
+from notifications.metrics_endpoint import serve_metrics
 from notifications.queries.intake import IntakeStore
+from notifications.schema_check import StaleSchemaError, check_schema
 from notifications.settings import Settings, load_settings
-from notifications.telemetry import configure_logging, serve_metrics
+from notifications.telemetry import configure_logging
 
 log = structlog.get_logger()
 

@@ -14,7 +14,7 @@ from activities.starting import start_campaign, start_notification
 from activities.temporal import campaign_workflow_id, notification_workflow_id
 from bridge.metrics import CANCEL_SIGNALS, STARTS
 from notifications.campaigns.events import TouchedCampaign
-from notifications.queries.intake import PendingStart
+from notifications.pending import PendingStart
 from notifications.statuses import NotificationType
 from workflows.campaign import CampaignWorkflow
 from workflows.notification import NotificationWorkflow

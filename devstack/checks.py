@@ -21,7 +21,7 @@ from activities.temporal import SEARCH_ATTRIBUTES, connect
 from devstack.temporal import attribute_type, registered_attributes
 from notifications.database import create_engine
 from notifications.durations import format_duration
-from notifications.migrations import StaleSchemaError, check_schema
+from notifications.schema_check import StaleSchemaError, check_schema
 
 _KAFKA_SECONDS = 10
 _CONFIG_SECONDS = 4

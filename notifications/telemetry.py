@@ -1,24 +1,15 @@
-"""Logs and the metrics endpoint, the same for every process."""
+"""Logs, the same for every process."""
 
-import asyncio
-import inspect
 import logging
 import re
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, MutableMapping
-from contextlib import asynccontextmanager
+from collections.abc import Mapping, MutableMapping
 from typing import Any, TextIO
 
 import structlog
-from aiohttp import web
-from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from structlog.typing import EventDict, Processor
 
 MASK = "***"
-READY_TIMEOUT = 5.0  # seconds that a readiness check may take
-
-ExtraMetrics = Callable[[], Awaitable[bytes]]
-Readiness = Callable[[], Mapping[str, str] | Awaitable[Mapping[str, str]]]
 
 _SENSITIVE_WORDS = frozenset(
     {
@@ -33,8 +24,6 @@ _EMAIL = re.compile(r"[^\s@<>\"'(),:;=\[\]]+@[^\s@<>\"'(),:;=\[\]]+\.[^\s@<>\"'(
 _PHONE = re.compile(r"(?<![\w.])\+\d{8,15}(?!\d)")
 # Migrations are no news, and the others log whole URLs.
 _NOISY_LOGGERS = ("alembic.runtime.migration", "httpx", "httpcore", "aiohttp.access", "uvicorn.access")
-
-log = structlog.get_logger()
 
 
 def _is_sensitive(key: str) -> bool:
@@ -124,77 +113,3 @@ def _install(handler: logging.Handler) -> None:
     logging.captureWarnings(capture=True)
     for name in _NOISY_LOGGERS:
         logging.getLogger(name).setLevel(logging.WARNING)
-
-
-async def metrics_text(extra: ExtraMetrics | None = None) -> bytes:
-    """Our metrics in Prometheus' text format; `extra` adds those of another source (the Temporal SDK).
-
-    A failing extra source is left out and logged: it must not hide our own.
-    """
-    own = generate_latest()
-    if extra is None:
-        return own
-    try:
-        return own + await extra()
-    except Exception as error:  # noqa: BLE001 - whatever the source raises
-        log.warning("metrics.extra_source_failed", error=type(error).__name__)
-        return own
-
-
-async def _problems(ready: Readiness | None) -> Mapping[str, str]:
-    if ready is None:
-        return {}
-    try:
-        async with asyncio.timeout(READY_TIMEOUT):
-            answer = ready()
-            return await answer if inspect.isawaitable(answer) else answer
-    except Exception as error:  # noqa: BLE001 - a check that fails is a process that is not ready
-        return {"readiness": f"the check itself failed ({type(error).__name__})"}
-
-
-def _application(extra: ExtraMetrics | None, ready: Readiness | None) -> web.Application:
-    async def metrics(_request: web.Request) -> web.Response:
-        return web.Response(body=await metrics_text(extra), headers={"content-type": CONTENT_TYPE_LATEST})
-
-    async def healthz(_request: web.Request) -> web.Response:
-        return web.json_response({"status": "alive"})
-
-    async def readyz(_request: web.Request) -> web.Response:
-        problems = await _problems(ready)
-        status = "not ready" if problems else "ready"
-        return web.json_response({"status": status, "problems": dict(problems)}, status=503 if problems else 200)
-
-    application = web.Application()
-    application.router.add_get("/metrics", metrics)
-    application.router.add_get("/healthz", healthz)
-    application.router.add_get("/readyz", readyz)
-    return application
-
-
-@asynccontextmanager
-async def serve_metrics(
-    host: str, port: int, extra: ExtraMetrics | None = None, ready: Readiness | None = None
-) -> AsyncIterator[None]:
-    """Serve `/metrics`, `/healthz` and `/readyz` while the block runs; port 0 serves nothing.
-
-    `ready` gives the problems by name, for people; none means ready. It may be awaitable.
-
-    Raises:
-        RuntimeError: the port cannot be had.
-
-    """
-    if port == 0:
-        yield
-        return
-    runner = web.AppRunner(_application(extra, ready), access_log=None, handle_signals=False)
-    await runner.setup()
-    try:
-        try:
-            await web.TCPSite(runner, host, port).start()
-        except OSError as error:
-            raise RuntimeError(
-                f"cannot serve metrics on {host}:{port} ({error.strerror}): set TIDINGS_METRICS_PORT to a free port"
-            ) from error
-        yield
-    finally:
-        await runner.cleanup()

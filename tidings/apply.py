@@ -12,7 +12,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from notifications.catalogue.problems import CatalogueError
 from notifications.catalogue.publish import ApplyReport, Change, apply_folder, load_folder
 from notifications.database import create_engine, create_sessions
-from notifications.migrations import StaleSchemaError, check_schema
+from notifications.schema_check import StaleSchemaError, check_schema
 from notifications.settings import SettingsError, load_settings
 
 

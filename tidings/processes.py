@@ -1,5 +1,6 @@
 """`python -m tidings api | bridge | worker`: the processes of Tidings, each in the foreground until SIGTERM."""
 
+import os
 from collections.abc import Coroutine
 from typing import Annotated, Any
 
@@ -8,24 +9,28 @@ import typer
 ROLES = ("orchestrator", "push", "email", "sms", "whatsapp", "bulk")
 
 
-def _run(process: Coroutine[Any, Any, None]) -> None:
-    """Run it; what a person has to mend is said in one line, anything else keeps its traceback."""
+def _trouble(process: Coroutine[Any, Any, None]) -> str | None:
+    """Run it to its end; what a person has to mend is given back, anything else keeps its traceback."""
     import uvloop
     from sqlalchemy.exc import OperationalError
 
-    from notifications.migrations import StaleSchemaError
+    from notifications.schema_check import StaleSchemaError
     from notifications.settings import SettingsError
 
     try:
         uvloop.run(process)
     except (SettingsError, StaleSchemaError) as error:
-        reason = str(error)
+        return str(error)
     except OperationalError as error:
-        reason = f"PostgreSQL does not answer: {str(error.orig).splitlines()[0]}; see `python -m tidings doctor`"
-    else:
-        return
-    typer.echo(f"cannot run: {reason}", err=True)
-    raise typer.Exit(1)
+        return f"PostgreSQL does not answer: {str(error.orig).splitlines()[0]}; see `python -m tidings doctor`"
+    return None
+
+
+def _run(process: Coroutine[Any, Any, None]) -> None:
+    reason = _trouble(process)
+    if reason is not None:
+        typer.echo(f"cannot run: {reason}", err=True)
+        raise typer.Exit(1)
 
 
 def api() -> None:
@@ -44,6 +49,9 @@ def bridge() -> None:
 
 def worker(
     roles: Annotated[str, typer.Option("--roles", help=f"Comma-separated: {', '.join(ROLES)}.")] = ",".join(ROLES),
+    processes: Annotated[
+        int, typer.Option("--processes", min=1, max=64, help="How many, from one parent whose memory they share.")
+    ] = 1,
 ) -> None:
     """Run workflows and send messages for the given roles."""
     chosen = [role.strip() for role in roles.split(",") if role.strip()]
@@ -52,4 +60,15 @@ def worker(
         raise typer.BadParameter(f"no role {', '.join(unknown) or 'is given'}; there is {', '.join(ROLES)}")
     from worker import main as run_worker
 
-    _run(run_worker(chosen))
+    if processes == 1:
+        return _run(run_worker(chosen))
+    from worker.family import Place, run_family
+
+    def work(place: Place) -> int:
+        reason = _trouble(run_worker(chosen, place))
+        if reason is not None:
+            typer.echo(f"cannot run: {reason}", err=True)
+            return os.EX_CONFIG
+        return 0
+
+    raise typer.Exit(run_family(processes, work))

@@ -21,7 +21,7 @@ from bridge.kafka_settings import kafka_config
 from bridge.producer import EventProducer
 from notifications.catalogue.store import CatalogueStore
 from notifications.database import Sessions
-from notifications.events import Interpreter
+from notifications.events.intent import Interpreter
 from notifications.queries import views
 from notifications.queries.views import RejectedFilter, RejectedState
 from notifications.settings import Settings, load_settings

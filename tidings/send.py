@@ -19,8 +19,8 @@ from bridge.producer import EventProducer
 from notifications.campaigns.events import check_launch
 from notifications.catalogue.store import CatalogueStore
 from notifications.database import Sessions
-from notifications.events import CampaignLaunch, Interpreter, Record, identify, parse
-from notifications.events.intent import CAMPAIGN_CANCEL, CANCEL, LAUNCH
+from notifications.events import Record, identify, parse
+from notifications.events.intent import CAMPAIGN_CANCEL, CANCEL, LAUNCH, CampaignLaunch, Interpreter
 from notifications.ids import event_uuid
 from notifications.settings import Settings, load_settings
 from notifications.statuses import CampaignState, NotificationStatus

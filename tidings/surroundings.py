@@ -9,8 +9,8 @@ from sqlalchemy.exc import SQLAlchemyError
 from bridge.producer import ProduceError
 from notifications.database import Sessions, create_engine, create_sessions
 from notifications.events import RejectedError
-from notifications.migrations import StaleSchemaError, check_schema
 from notifications.rendering.errors import RenderError
+from notifications.schema_check import StaleSchemaError, check_schema
 from notifications.settings import Settings
 
 

@@ -2,12 +2,12 @@
 
 import asyncio
 import contextlib
+import http.client
 import signal
 import socket
 from collections.abc import Awaitable, Callable, Sequence
 from typing import TypeVar
 
-import httpx
 import structlog
 from sqlalchemy import text
 from sqlalchemy.exc import OperationalError
@@ -15,19 +15,24 @@ from temporalio.runtime import PrometheusConfig, Runtime, TelemetryConfig
 
 from activities.temporal import connect
 from notifications.database import create_engine
-from notifications.migrations import check_schema
+from notifications.metrics_endpoint import ExtraMetrics, serve_metrics
+from notifications.schema_check import check_schema
 from notifications.settings import Settings, load_settings
-from notifications.telemetry import ExtraMetrics, configure_logging, serve_metrics
+from notifications.telemetry import configure_logging
 from worker.composition import OFFER_ANSWERS, Collaborators, build_workers, channels_of, collaborators
+from worker.family import Place
 from worker.roles import Role, parse_roles
 
 Reached = TypeVar("Reached")
+_LOOPBACK = "127.0.0.1"
 
 log = structlog.get_logger()
 
 
-async def main(roles: Sequence[str] = ()) -> None:
+async def main(roles: Sequence[str] = (), place: Place | None = None) -> None:
     """Serve the queues of these roles (none: all) until SIGTERM or SIGINT; begun sends are seen to their end.
+
+    `place`: among several processes of one parent, whose death ends this one as SIGTERM does.
 
     Raises:
         StaleSchemaError: the database is not at this code's revision.
@@ -36,15 +41,16 @@ async def main(roles: Sequence[str] = ()) -> None:
     """
     settings = load_settings()
     chosen = parse_roles(list(roles))
-    configure_logging(f"worker-{'-'.join(chosen) if len(chosen) < len(Role) else 'all'}", settings.log_format)
+    configure_logging(_name(chosen, place), settings.log_format)
     await _refuse_stale_schema(settings)
+    metrics_port = settings.metrics_port + (place.number if place and settings.metrics_port else 0)
     runtime, sdk_metrics = _runtime(settings)
     client = await _patiently("temporal", lambda: connect(runtime=runtime, retry_config=OFFER_ANSWERS))
-    stop = _stop_event()
+    stop = _stop_event(place)
     async with collaborators(settings, client, channels_of(chosen)) as built:
         workers = build_workers(chosen, settings, client, built)
         async with (
-            serve_metrics(settings.metrics_host, settings.metrics_port, sdk_metrics, lambda: _problems(built)),
+            serve_metrics(settings.metrics_host, metrics_port, sdk_metrics, lambda: _problems(built)),
             contextlib.AsyncExitStack() as running,
         ):
             for worker in workers:
@@ -59,11 +65,25 @@ async def main(roles: Sequence[str] = ()) -> None:
     await asyncio.sleep(0.1)  # the SDK's threads crash an interpreter that exits at once
 
 
-def _stop_event() -> asyncio.Event:
+def _name(roles: Sequence[Role], place: Place | None) -> str:
+    name = f"worker-{'-'.join(roles) if len(roles) < len(Role) else 'all'}"
+    return f"{name}-{place.number + 1}" if place else name
+
+
+def _stop_event(place: Place | None) -> asyncio.Event:
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
+    if place is not None:
+        lifeline = place.lifeline
+
+        def orphaned() -> None:
+            loop.remove_reader(lifeline)  # it stays readable
+            log.warning("worker.orphaned")
+            stop.set()
+
+        loop.add_reader(lifeline, orphaned)
     return stop
 
 
@@ -92,17 +112,25 @@ def _runtime(settings: Settings) -> tuple[Runtime, ExtraMetrics | None]:
     if settings.metrics_port == 0:
         return Runtime(telemetry=TelemetryConfig()), None
     with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        address = f"127.0.0.1:{probe.getsockname()[1]}"
+        probe.bind((_LOOPBACK, 0))
+        port = probe.getsockname()[1]
     prometheus = PrometheusConfig(
-        bind_address=address, counters_total_suffix=True, unit_suffix=True, durations_as_seconds=True
+        bind_address=f"{_LOOPBACK}:{port}", counters_total_suffix=True, unit_suffix=True, durations_as_seconds=True
     )
 
     async def read() -> bytes:
-        async with httpx.AsyncClient(timeout=2.0) as http:
-            return (await http.get(f"http://{address}/metrics")).raise_for_status().content
+        return await asyncio.to_thread(_page, port)
 
     return Runtime(telemetry=TelemetryConfig(metrics=prometheus)), read
+
+
+def _page(port: int) -> bytes:
+    connection = http.client.HTTPConnection(_LOOPBACK, port, timeout=2.0)
+    try:
+        connection.request("GET", "/metrics")
+        return connection.getresponse().read()
+    finally:
+        connection.close()
 
 
 async def _problems(built: Collaborators) -> dict[str, str]:

@@ -12,7 +12,7 @@ from sqlmodel import select
 
 from api.context import ApiContext, Context
 from bridge.topics import all_topics
-from notifications.telemetry import metrics_text
+from notifications.metrics_endpoint import metrics_text
 
 CHECK_SECONDS = 3.0
 

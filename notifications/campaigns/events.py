@@ -11,7 +11,8 @@ from notifications.campaigns.body import CampaignBody
 from notifications.campaigns.commands import Campaigns
 from notifications.campaigns.content_checks import ContentError, Published, check_content
 from notifications.campaigns.lifecycle import Asked, UnknownCampaignError, WrongStateError
-from notifications.events import CampaignCancel, CampaignLaunch, CloudEvent, Record, RejectedError, RejectReason
+from notifications.events import CloudEvent, Record, RejectedError, RejectReason
+from notifications.events.intent import CampaignCancel, CampaignLaunch
 from notifications.events.rejection import show_path
 from notifications.queries import campaigns as queries
 from notifications.queries.intake_rows import id_reused

@@ -10,7 +10,8 @@ from notifications.catalogue.definition import Definition, StandaloneTemplate
 from notifications.catalogue.folder import Loaded
 from notifications.catalogue.problems import Problem
 from notifications.catalogue.schema import data_validator, without_optional
-from notifications.events import Interpreter, NewNotification, Record, RejectedError, RejectReason, parse
+from notifications.events import Record, RejectedError, RejectReason, parse
+from notifications.events.intent import Interpreter, NewNotification
 from notifications.events.schema import message
 from notifications.rendering.render import RenderContext, Renderer, RenderError
 from notifications.statuses import Channel, NotificationType

@@ -1,7 +1,6 @@
 """Which profile source the settings name."""
 
 from notifications.database import Sessions
-from notifications.profiles.http import HttpProfileSource
 from notifications.profiles.own_tables import OwnTablesProfileSource
 from notifications.profiles.profile import ProfileSource
 from notifications.settings import Settings
@@ -11,6 +10,8 @@ def build_profile_source(settings: Settings, sessions: Sessions) -> ProfileSourc
     """The external service at `TIDINGS_PROFILE_URL`, or our own tables without one."""
     if settings.profile_url is None:
         return OwnTablesProfileSource(sessions)
+    from notifications.profiles.http import HttpProfileSource  # noqa: PLC0415 - its HTTP client takes 3 MB of a worker
+
     return HttpProfileSource(
         settings.profile_url,
         token=settings.profile_token,

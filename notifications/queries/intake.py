@@ -12,7 +12,9 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from notifications.campaigns.events import CampaignCommand, CampaignEvents, Touched, TouchedCampaign
 from notifications.database import Sessions, execute, transaction
-from notifications.events import CancelCommand, Intent, NewNotification, Record, RejectedError, RejectReason
+from notifications.events import Record, RejectedError, RejectReason
+from notifications.events.intent import CancelCommand, Intent, NewNotification
+from notifications.pending import PendingStart
 from notifications.queries.intake_rows import blame, id_reused, notification_row, rejected_row
 from notifications.statuses import NotificationStatus, NotificationType
 from notifications.tables import Notification, RejectedEvent
@@ -32,16 +34,6 @@ class Arrival:
 
     record: Record
     verdict: Intent | RejectedError
-
-
-@dataclass(frozen=True, slots=True)
-class PendingStart:
-    """A notification without an acknowledged start; holds what the start tells Temporal."""
-
-    id: UUID
-    type: NotificationType
-    definition: str
-    recipient_ref: str
 
 
 @dataclass(frozen=True, slots=True)

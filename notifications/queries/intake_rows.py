@@ -6,7 +6,8 @@ from typing import Any
 import psycopg
 
 from notifications.addresses import guest_id, recipient_ref
-from notifications.events import NewNotification, Record, RejectedError, RejectReason, identify
+from notifications.events import Record, RejectedError, RejectReason, identify
+from notifications.events.intent import NewNotification
 
 # Data exceptions, constraint violations and program limits: the record alone can be guilty of these.
 _EVENT_CLASSES = {

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from uuid import UUID
 
 from notifications.database import Sessions, execute, transaction
-from notifications.queries.intake import PendingStart
+from notifications.pending import PendingStart
 from notifications.queries.outbox import CUT_PUBLISHER
 from notifications.statuses import NotificationType
 

@@ -17,7 +17,8 @@ from notifications.database import Sessions, execute
 from notifications.events import Record
 from notifications.ids import event_uuid
 from notifications.ledger import Ledger
-from notifications.queries.intake import Arrival, IntakeStore, PendingStart, Stored
+from notifications.pending import PendingStart
+from notifications.queries.intake import Arrival, IntakeStore, Stored
 from notifications.settings import Settings
 from notifications.statuses import NotificationType
 from tests.support.events import CATALOGUE, SOURCE, cancel, event, launch, record, unique

@@ -9,7 +9,7 @@ from uuid import uuid4
 from temporalio.client import Client
 
 from bridge.starts import Starter
-from notifications.queries.intake import PendingStart
+from notifications.pending import PendingStart
 from notifications.statuses import NotificationType
 
 _PROMOTIONAL, _TRANSACTIONAL, _ALERT = (

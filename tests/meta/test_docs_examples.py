@@ -33,15 +33,8 @@ from notifications.campaigns.body import CampaignBody
 from notifications.catalogue.definition import DELIVERY_DEFAULTS, Definition
 from notifications.catalogue.publish import load_folder
 from notifications.durations import format_duration
-from notifications.events import (
-    CampaignCancel,
-    CampaignLaunch,
-    CancelCommand,
-    Interpreter,
-    NewNotification,
-    Record,
-    parse,
-)
+from notifications.events import Record, parse
+from notifications.events.intent import CampaignCancel, CampaignLaunch, CancelCommand, Interpreter, NewNotification
 from notifications.ids import event_uuid, message_id
 from notifications.profiles.fields import checked_profile
 from notifications.queries.outbox import Outcome

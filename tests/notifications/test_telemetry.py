@@ -1,21 +1,15 @@
-"""Logs without personal data, and the metrics endpoint."""
+"""Logs without personal data."""
 
-import asyncio
 import io
 import json
 import logging
-import socket
 import warnings
 from collections.abc import Iterator
 
-import httpx
 import pytest
 import structlog
-from prometheus_client import Counter
 
-from notifications.telemetry import configure_logging, mask_personal_data, metrics_text, serve_metrics
-
-COUNTED = Counter("tidings_telemetry_test", "Counts in a test.")
+from notifications.telemetry import configure_logging, mask_personal_data
 
 
 class Terminal(io.StringIO):
@@ -128,70 +122,3 @@ def test_a_key_that_names_personal_data_is_masked_at_any_depth(key: str):
 )
 def test_what_is_not_personal_stays(key: str, value: object):
     assert mask_personal_data(None, "info", {key: value}) == {key: value}
-
-
-@pytest.fixture
-def port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
-
-
-async def test_metrics_health_and_readiness_are_served(port: int):
-    problems: dict[str, str] = {}
-
-    async def extra() -> bytes:
-        return b"temporal_sdk_metric 1\n"
-
-    async with (
-        serve_metrics("127.0.0.1", port, extra, lambda: problems),
-        httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}") as client,
-    ):
-        COUNTED.inc()
-        metrics = await client.get("/metrics")
-        assert metrics.headers["content-type"].startswith("text/plain; version=")
-        assert "tidings_telemetry_test_total" in metrics.text
-        assert metrics.text.endswith("temporal_sdk_metric 1\n")
-        assert (await client.get("/healthz")).json() == {"status": "alive"}
-        assert (await client.get("/readyz")).status_code == 200
-        problems["database"] = "does not answer"
-        answer = await client.get("/readyz")
-        assert answer.status_code == 503
-        assert answer.json() == {"status": "not ready", "problems": {"database": "does not answer"}}
-
-
-async def test_a_readiness_check_may_be_awaitable_and_its_failure_is_a_problem(port: int):
-    outcomes: list[dict[str, str] | Exception] = [{}, {"kafka": "no broker"}, RuntimeError("secret")]
-
-    async def ready() -> dict[str, str]:
-        outcome = outcomes.pop(0)
-        if isinstance(outcome, Exception):
-            raise outcome
-        return outcome
-
-    async with (
-        serve_metrics("127.0.0.1", port, ready=ready),
-        httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}") as client,
-    ):
-        answers = [await client.get("/readyz") for _ in range(3)]
-    assert [answer.status_code for answer in answers] == [200, 503, 503]
-    assert "RuntimeError" in answers[2].text
-    assert "secret" not in answers[2].text
-
-
-async def test_a_failing_extra_source_does_not_hide_our_own_metrics():
-    async def broken() -> bytes:
-        raise OSError
-
-    assert b"tidings_telemetry_test" in await metrics_text(broken)
-
-
-async def test_port_0_serves_nothing_and_a_taken_port_says_what_to_do(port: int):
-    async with serve_metrics("127.0.0.1", 0):
-        pass
-    async with serve_metrics("127.0.0.1", port):
-        with pytest.raises(RuntimeError, match="TIDINGS_METRICS_PORT"):
-            async with serve_metrics("127.0.0.1", port):
-                raise AssertionError
-    with pytest.raises(OSError, match="Connect call failed"):
-        await asyncio.open_connection("127.0.0.1", port)

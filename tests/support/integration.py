@@ -31,7 +31,8 @@ from notifications.campaigns.events import CampaignEvents
 from notifications.catalogue.publish import apply_folder
 from notifications.catalogue.store import CatalogueStore
 from notifications.database import Sessions, create_engine, create_sessions, transaction
-from notifications.events import Interpreter, parse
+from notifications.events import parse
+from notifications.events.intent import Interpreter
 from notifications.events.topics import CAMPAIGNS
 from notifications.ledger import Ledger
 from notifications.plans import Plans

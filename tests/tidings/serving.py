@@ -13,7 +13,7 @@ from api.links import Links
 from api.memory import MemoryCatalogue, MemoryPublisher
 from notifications.campaigns.accounts import Accounts
 from notifications.database import Sessions
-from notifications.events import Interpreter
+from notifications.events.intent import Interpreter
 from notifications.ledger import Ledger
 from notifications.profiles.source import build_profile_source
 from notifications.settings import Settings

@@ -12,7 +12,8 @@ from notifications.campaigns.events import CampaignEvents, TouchedCampaign
 from notifications.catalogue.publish import apply_folder
 from notifications.catalogue.store import CatalogueStore
 from notifications.database import Sessions
-from notifications.events import Interpreter, RejectedError, parse
+from notifications.events import RejectedError, parse
+from notifications.events.intent import Interpreter
 from notifications.ids import event_uuid
 from notifications.ledger import Ledger
 from notifications.queries.campaigns import commands_of

@@ -6,7 +6,8 @@ from typing import Any
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from notifications.events import Interpreter, Record, RejectedError, identify, parse
+from notifications.events import Record, RejectedError, identify, parse
+from notifications.events.intent import Interpreter
 from tests.support.events import CATALOGUE, event
 
 _INTERPRETER = Interpreter()

@@ -3,15 +3,8 @@
 import pytest
 
 from notifications.catalogue.definition import Definition
-from notifications.events import (
-    CampaignCancel,
-    CampaignLaunch,
-    CancelCommand,
-    Interpreter,
-    NewNotification,
-    RejectedError,
-    parse,
-)
+from notifications.events import RejectedError, parse
+from notifications.events.intent import CampaignCancel, CampaignLaunch, CancelCommand, Interpreter, NewNotification
 from notifications.ids import event_uuid
 from tests.support.events import CATALOGUE, SOURCE, cancel, catalogue, definition, event, record
 

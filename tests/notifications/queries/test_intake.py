@@ -14,7 +14,8 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from notifications.campaigns.events import CampaignEvents
 from notifications.catalogue.store import CatalogueStore
 from notifications.database import Sessions, execute, transaction
-from notifications.events import Interpreter, NewNotification, Record, RejectedError, parse
+from notifications.events import Record, RejectedError, parse
+from notifications.events.intent import Interpreter, NewNotification
 from notifications.events.topics import topic_for
 from notifications.ledger import Ledger
 from notifications.queries.intake import Arrival, Canceller, IntakeStore, Stored
