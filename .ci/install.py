@@ -59,7 +59,9 @@ def main(stamp: Path, checksum: str) -> None:
     _install_uv(lock)
     count = len(re.findall(r"^\S+==", lock, re.MULTILINE))
     print(f"Installing {count} packages (about 200 MB the first time; later runs need no network)", flush=True)
-    if run_uv(["pip", "sync", "--python", str(PYTHON), "--require-hashes", "--compile-bytecode", str(_LOCK)]):
+    quiet = [] if sys.stderr.isatty() else ["--quiet"]  # in a log nobody needs the list of them
+    sync = ["pip", "sync", "--python", str(PYTHON), "--require-hashes", "--compile-bytecode", *quiet, str(_LOCK)]
+    if run_uv(sync):
         sys.exit(
             "The packages could not be installed: uv says why above. Is the package index, or your mirror, reachable?"
         )

@@ -11,17 +11,17 @@ from devstack.steps import Timing
 def links_table(endpoints: Endpoints) -> Table:
     table = Table(title="Tidings is running", title_justify="left", show_header=False, box=None, pad_edge=False)
     rows = (
-        ("Inbox", endpoints.sandbox, "phones and mailboxes"),
+        ("Inbox", endpoints.sandbox, "phones, mailboxes"),
         ("Temporal UI", endpoints.temporal_ui, "every notification"),
-        ("Campaigns", f"{endpoints.api}/campaigns", "watch and steer them"),
-        ("API", f"{endpoints.api}/docs", "token in .tidings/env"),
+        ("Campaigns", f"{endpoints.api}/campaigns", "watch, pause, stop"),
+        ("API", f"{endpoints.api}/docs", "token: .tidings/env"),
         ("Kafka", endpoints.kafka, "produce events here"),
         ("PostgreSQL", endpoints.postgres, "the ledger"),
         ("Metrics", f"{endpoints.api}/metrics", "more in .tidings/"),
         ("Temporal", endpoints.temporal, ""),
         ("SMTP", endpoints.smtp, "the sandbox's mail"),
     )
-    table.add_column(style="bold")
+    table.add_column(style="bold", no_wrap=True)
     table.add_column(style="cyan", no_wrap=True)
     table.add_column(style="dim", no_wrap=True)
     for row in rows:

@@ -24,7 +24,7 @@ PAUSE_SECONDS = 2.0  # what is promised
 FINISH_SECONDS = 300.0  # by far more than it takes
 ANSWER_SECONDS = 60.0  # a laptop that is busy starting workers may be slow to take the file
 POLL_SECONDS = 0.25
-_NEWS_SECONDS = 3.0
+_NEWS_SECONDS = 5.0
 _WITHOUT_ADDRESS = 50  # every so many-th has no mailbox
 _WITHOUT_CONSENT = 40  # every so many-th did not agree
 _NAME = "campaign"
@@ -237,7 +237,7 @@ class _Scene:
                 raise DemoTimeoutError(f"the campaign is {answer['campaign']['state']}: {_account(answer)}")
             if time.monotonic() - told > _NEWS_SECONDS:
                 told = time.monotonic()
-                self._tell(f"{answer['campaign']['state']}: {_account(answer)}")
+                self._tell(f"{answer['campaign']['state']}: {_words(_going(answer))}")
             await asyncio.sleep(POLL_SECONDS)
 
     async def _ask(self, method: str, path: str, body: Any = None) -> dict[str, Any]:
@@ -258,9 +258,14 @@ def _sent(answer: Mapping[str, Any]) -> int:
 
 def _account(answer: Mapping[str, Any]) -> str:
     account = answer["account"] or {"by_status": {}, "skipped": {}}
-    counts = {name: count for name, count in account["by_status"].items() if name != "skipped"}
     skipped = account["skipped"]
-    return _words(counts) + (f", skipped: {_words(skipped)}" if skipped else "")
+    return _words(_going(answer)) + (f", skipped: {_words(skipped)}" if skipped else "")
+
+
+def _going(answer: Mapping[str, Any]) -> Mapping[str, int]:
+    """Without those that are left out, which does not change under way."""
+    account = answer["account"] or {"by_status": {}}
+    return {name: count for name, count in account["by_status"].items() if name != "skipped"}
 
 
 def _words(counts: Mapping[str, int]) -> str:
