@@ -13,15 +13,17 @@ with workflow.unsafe.imports_passed_through():
     from activities.temporal import DELIVERY_STATUS, shard_workflow_id
     from notifications.campaigns.lifecycle import PREPARE_AHEAD, CommandName
     from notifications.statuses import CampaignState
-    from workflows.campaign_calls import LOOK_AGAIN, Bell, is_long
+    from workflows.campaign_calls import LOOK_AGAIN, Bell, go_on, is_long
     from workflows.display import campaign_details
     from workflows.ledger_calls import ask
     from workflows.retries import OWN_SERVERS_RETRY, PREPARE_HEARTBEAT, PREPARE_START_TO_CLOSE
     from workflows.shard import ShardInput, ShardWorkflow
 
 SHARDS_AT_ONCE = 4
-SHARD_AGAIN = timedelta(seconds=5)  # one that was ended from outside begins again after that
+SHARD_AGAIN = timedelta(seconds=5)  # one that broke off begins again after that
 _SHARDS_READ = 50
+SHARD_TRIES = 5  # in a row that end in a fault of ours, or in the Temporal UI: then somebody has to look
+SHARD_FAILED = "shard_failed"
 
 
 @dataclass(frozen=True)
@@ -85,7 +87,7 @@ class CampaignWorkflow:
             await self._send()
             view = await self._report(CommandName.COMPLETE)
             if not view.state.is_final:  # it was paused as its last message went: the next run waits until it goes on
-                workflow.continue_as_new(self._campaign)
+                await go_on(self._campaign)
         if view.state is not CampaignState.COMPLETED:
             await self._settle()
         await workflow.wait_condition(workflow.all_handlers_finished)
@@ -151,13 +153,26 @@ class CampaignWorkflow:
             elif starts_at > workflow.now():
                 await self._wait_until(starts_at, summary="until its start")
             else:
-                return await self._report(CommandName.START)
+                await self._report(CommandName.START)  # refused, where somebody has just paused it
             view = await self._look()
             if is_long():
-                workflow.continue_as_new(self._campaign)
+                await go_on(self._campaign)
         return view
 
     async def _send(self) -> None:
+        following = asyncio.create_task(self._follow())
+        try:
+            await self._send_shards()
+        finally:
+            following.cancel()
+
+    async def _follow(self) -> None:
+        """Show what was done to it meanwhile."""
+        while True:
+            await self._look()
+            await self._bell.ringing()
+
+    async def _send_shards(self) -> None:
         """Shards side by side, in the order of their numbers."""
         after = self._campaign.sent_to
         slots = asyncio.Semaphore(SHARDS_AT_ONCE)
@@ -168,7 +183,7 @@ class CampaignWorkflow:
                 running = [task for task in running if not task.done()]
                 if is_long():
                     await asyncio.gather(*running)
-                    workflow.continue_as_new(replace(self._campaign, sent_to=after))
+                    await go_on(replace(self._campaign, sent_to=after))
                 task = asyncio.create_task(self._send_shard(shard))
                 task.add_done_callback(lambda _: slots.release())
                 running.append(task)
@@ -181,28 +196,34 @@ class CampaignWorkflow:
         return shards
 
     async def _send_shard(self, shard: Shard) -> None:
-        """Until nothing of it waits; one that runs from before is waited for, one that was ended begins again."""
-        given = ShardInput(self._campaign.campaign_id, self._campaign.round, shard.first_seq, shard.last_seq)
+        """Until nothing of it waits. One that breaks off is started again: the ledger knows what is left of it."""
+        tries = 0
         while True:
             try:
-                handle = await workflow.start_child_workflow(
-                    ShardWorkflow.run,
-                    given,
-                    id=shard_workflow_id(self._id, self._campaign.round, shard.first_seq),
-                    static_summary=f"messages {shard.first_seq} to {shard.last_seq}",
-                )
-            except WorkflowAlreadyStartedError:
+                await self._run_shard(shard)
+            except WorkflowAlreadyStartedError:  # it still runs from before
                 await workflow.sleep(LOOK_AGAIN)
-                continue
-            self._shards[shard.first_seq] = handle
-            try:
-                await handle
-            except ChildWorkflowError:  # ended in the Temporal UI: what is left of it is still to be sent
+            except ChildWorkflowError:
+                workflow.logger.exception("campaign.shard_failed")
+                tries += 1
+                if tries % SHARD_TRIES == 0:
+                    await self._report(CommandName.PAUSE, SHARD_FAILED)
                 await workflow.sleep(SHARD_AGAIN)
-                continue
-            finally:
-                del self._shards[shard.first_seq]
-            return
+            else:
+                return
+
+    async def _run_shard(self, shard: Shard) -> None:
+        handle = await workflow.start_child_workflow(
+            ShardWorkflow.run,
+            ShardInput(self._campaign.campaign_id, self._campaign.round, shard.first_seq, shard.last_seq),
+            id=shard_workflow_id(self._id, self._campaign.round, shard.first_seq),
+            static_summary=f"messages {shard.first_seq} to {shard.last_seq}",
+        )
+        self._shards[shard.first_seq] = handle
+        try:
+            await handle
+        finally:
+            del self._shards[shard.first_seq]
 
     def _pass_on(self) -> None:
         """Wake the shards; one that has just ended, or that is not reached, reads the row within half a minute."""

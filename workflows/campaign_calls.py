@@ -1,6 +1,7 @@
-"""How a campaign's workflows ask Postgres and wait: a local activity while that is quick, an ordinary one after."""
+"""How a campaign's workflows wait, and go on as a new run."""
 
 from datetime import timedelta
+from typing import Any
 
 from temporalio import workflow
 
@@ -12,6 +13,12 @@ def is_long() -> bool:
     """Whether this run should go on as a new one, once nothing of it is under way."""
     info = workflow.info()
     return info.is_continue_as_new_suggested() or info.get_current_history_length() >= MOST_EVENTS
+
+
+async def go_on(argument: Any) -> None:
+    """As a new run, once what people asked for is written down: a handler under way would be cut off."""
+    await workflow.wait_condition(workflow.all_handlers_finished)
+    workflow.continue_as_new(argument)
 
 
 class Bell:
@@ -35,3 +42,8 @@ class Bell:
             await workflow.wait_condition(lambda: self._rings != heard, timeout=limit, timeout_summary=summary)
         except TimeoutError:
             return
+
+    async def ringing(self) -> None:
+        """Until it rings."""
+        heard = self._heard
+        await workflow.wait_condition(lambda: self._rings != heard)

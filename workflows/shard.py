@@ -1,11 +1,13 @@
 """A few ranges of a campaign's messages, sent batch by batch."""
 
 import asyncio
+import contextlib
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from uuid import UUID
 
 from temporalio import workflow
+from temporalio.exceptions import FailureError
 
 with workflow.unsafe.imports_passed_through():
     from activities.batches import BatchActivities, BatchEnd, BatchRequest, BatchResult
@@ -13,7 +15,7 @@ with workflow.unsafe.imports_passed_through():
     from activities.temporal import bulk_queue
     from notifications.campaigns.lifecycle import CommandName
     from notifications.statuses import CampaignState, Channel
-    from workflows.campaign_calls import LOOK_AGAIN, Bell, is_long
+    from workflows.campaign_calls import LOOK_AGAIN, Bell, go_on, is_long
     from workflows.ledger_calls import ask
     from workflows.retries import BATCH_HEARTBEAT, BATCH_START_TO_CLOSE, OWN_SERVERS_RETRY
 
@@ -61,7 +63,7 @@ class ShardWorkflow:
             else:
                 await self._pass(view)
             if is_long():
-                workflow.continue_as_new(replace(self._shard, barren=self._barren))
+                await go_on(replace(self._shard, barren=self._barren))
 
     async def _look(self) -> ShardView:
         shard = self._shard
@@ -88,9 +90,19 @@ class ShardWorkflow:
             self._barren = 0
             report = Report(self._id, CommandName.PAUSE, reason=trouble.reason)
             await ask(CampaignActivities.report_campaign, report, summary=f"pause: {trouble.reason}")
+            await self._tell_campaign()
             return
         pause = min(_FIRST_BREAK * 2**self._barren, _LONGEST_BREAK)
         await self._bell.wait(max(trouble.wait, pause), summary=f"provider in trouble: {trouble.reason}")
+
+    async def _tell_campaign(self) -> None:
+        """Its other shards stop at once, and it shows why; unreached, they look by themselves within half a minute."""
+        campaign = workflow.info().parent
+        if campaign is None:
+            return
+        handle = workflow.get_external_workflow_handle(campaign.workflow_id)
+        with contextlib.suppress(FailureError):
+            await handle.signal("look_again")
 
 
 class _Pass:

@@ -104,6 +104,20 @@ class Answer:
 Change = Callable[[Campaign], CampaignState]
 
 
+def is_news(command: CommandName, state: CampaignState) -> bool:
+    """Whether there is something to do; False: a campaign in this state has been where the command leads.
+
+    Raises:
+        WrongStateError: the state does not allow the command.
+
+    """
+    if state in _DONE.get(command, ()):
+        return False
+    if state not in _ALLOWED[command]:
+        raise WrongStateError(command, state)
+    return True
+
+
 async def carry_out(
     session: AsyncSession,
     campaign_id: UUID,
@@ -126,10 +140,8 @@ async def carry_out(
     repeated = asked.idempotency_key is not None and await queries.has_command(
         session, campaign_id, command, asked.idempotency_key
     )
-    if repeated or state in _DONE.get(command, ()):
+    if repeated or not is_news(command, state):
         return Answer(campaign, changed=False)
-    if state not in _ALLOWED[command]:
-        raise WrongStateError(command, state)
     campaign.state = change(campaign)
     campaign.control_epoch += 1
     campaign.updated_at = datetime.now(UTC)

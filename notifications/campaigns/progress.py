@@ -52,7 +52,7 @@ class CampaignProgress:
         by = Asked(by="temporal")
         async with transaction(self._sessions) as session:
             try:
-                answer = await carry_out(session, campaign_id, command, by, _CHANGES[command](reason))
+                answer = await carry_out(session, campaign_id, command, by, CHANGES[command](reason))
             except WrongStateError:
                 return await self.read(campaign_id)
         return answer.campaign
@@ -71,7 +71,7 @@ class CampaignProgress:
         return await execute_alone(self._sessions, statement, parameters)
 
 
-_CHANGES: Mapping[CommandName, Callable[[str | None], Change]] = {
+CHANGES: Mapping[CommandName, Callable[[str | None], Change]] = {
     CommandName.PREPARE: lambda _: changes.prepare,
     CommandName.START: lambda _: changes.start,
     CommandName.COMPLETE: lambda _: changes.complete,

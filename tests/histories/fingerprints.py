@@ -22,7 +22,7 @@ _COMMANDS = {
     *("start_child_workflow", "execute_child_workflow", "signal_external_workflow", "continue_as_new"),
     *("sleep", "wait_condition", "wait_for", "timeout", "gather", "create_task", "shield"),
     *("upsert_search_attributes", "patched", "deprecate_patch", "uuid4", "random", "cancel"),
-    *("ask", "patiently", "make_plan"),
+    *("ask", "patiently", "make_plan", "signal"),
 }
 _TURNS = {ast.If: "if", ast.While: "while", ast.For: "for", ast.Try: "try", ast.ExceptHandler: "except"}
 

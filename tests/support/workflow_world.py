@@ -13,8 +13,11 @@ from temporalio.testing import WorkflowEnvironment
 from temporalio.worker import Worker
 
 from activities.imports import ImportInput
+from activities.starting import start_campaign
+from activities.temporal import ORCHESTRATOR_BULK, bulk_queue, campaign_workflow_id
 from notifications.imports.blocks import Progress
 from notifications.statuses import Channel
+from tests.support.campaign_workflows import FakeCampaign, FakeCampaignActivities
 from tests.support.workflows import FakeActivities, FakeLedger
 from worker.composition import WORKFLOWS
 from workflows.imports import ImportWorkflow
@@ -34,6 +37,7 @@ class World:
     def __init__(self, environment: WorkflowEnvironment) -> None:
         self.environment = environment
         self._activities = FakeActivities()
+        self._campaigns = FakeCampaignActivities()
         self._queue = f"test-{uuid.uuid4()}"
         self._orchestrator: Worker | None = None
 
@@ -43,6 +47,18 @@ class World:
                 self.environment.client, task_queue=f"channel-{channel}", activities=[self._activities.send]
             )
             await running.enter_async_context(worker)
+            bulk = Worker(
+                self.environment.client, task_queue=bulk_queue(channel), activities=[self._campaigns.send_batch]
+            )
+            await running.enter_async_context(bulk)
+        campaigns = Worker(
+            self.environment.client,
+            task_queue=ORCHESTRATOR_BULK,
+            workflows=WORKFLOWS,
+            activities=self._campaigns.steering,
+            max_cached_workflows=0,
+        )
+        await running.enter_async_context(campaigns)
         await self.start_orchestrator()
         running.push_async_callback(self.stop_orchestrator)
 
@@ -86,6 +102,17 @@ class World:
             task_queue=self._queue,
             run_timeout=30 * 24 * HOUR,
         )
+
+    async def campaign(self, *, ranges: int = 1, due_in: timedelta = timedelta()) -> FakeCampaign:
+        campaign = FakeCampaign(ranges=ranges, starts_at=await self.now() + due_in)
+        self._campaigns.campaigns[campaign.id] = campaign
+        return campaign
+
+    async def launch(self, campaign: FakeCampaign, *, round_number: int = 1) -> Handle:
+        client = self.environment.client
+        run_id = await start_campaign(client, campaign.id, round_number, name=campaign.row.name)
+        # Signals go to the run there is; the test server wants to know whose result is waited for.
+        return WorkflowHandle(client, campaign_workflow_id(campaign.id, round_number), result_run_id=run_id)
 
     async def start_import(self, *answers: Progress | ApplicationError) -> Handle:
         """`answers`: of each run of its activity."""
