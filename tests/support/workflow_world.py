@@ -8,18 +8,19 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from temporalio.client import WorkflowHandle
+from temporalio.common import WorkflowIDConflictPolicy, WorkflowIDReusePolicy
 from temporalio.exceptions import ApplicationError
 from temporalio.testing import WorkflowEnvironment
 from temporalio.worker import Worker
 
 from activities.imports import ImportInput
-from activities.starting import start_campaign
 from activities.temporal import ORCHESTRATOR_BULK, bulk_queue, campaign_workflow_id
 from notifications.imports.blocks import Progress
 from notifications.statuses import Channel
 from tests.support.campaign_workflows import FakeCampaign, FakeCampaignActivities
 from tests.support.workflows import FakeActivities, FakeLedger
 from worker.composition import WORKFLOWS
+from workflows.campaign import CampaignInput, CampaignWorkflow
 from workflows.imports import ImportWorkflow
 from workflows.notification import NotificationInput, NotificationWorkflow
 from workflows.resend import ResendInput, ResendWorkflow
@@ -109,10 +110,16 @@ class World:
         return campaign
 
     async def launch(self, campaign: FakeCampaign, *, round_number: int = 1) -> Handle:
-        client = self.environment.client
-        run_id = await start_campaign(client, campaign.id, round_number, name=campaign.row.name)
-        # Signals go to the run there is; the test server wants to know whose result is waited for.
-        return WorkflowHandle(client, campaign_workflow_id(campaign.id, round_number), result_run_id=run_id)
+        """Its result is waited for with skipped time, so it is started by a client of the test server's."""
+        return await self.environment.client.start_workflow(
+            CampaignWorkflow.run,
+            CampaignInput(str(campaign.id), round_number),
+            id=campaign_workflow_id(campaign.id, round_number),
+            task_queue=ORCHESTRATOR_BULK,
+            id_reuse_policy=WorkflowIDReusePolicy.REJECT_DUPLICATE,
+            id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
+            run_timeout=30 * 24 * HOUR,
+        )
 
     async def start_import(self, *answers: Progress | ApplicationError) -> Handle:
         """`answers`: of each run of its activity."""

@@ -7,6 +7,7 @@ from temporalio.client import WorkflowExecutionDescription
 from temporalio.exceptions import ApplicationError
 
 from activities.batches import BatchEnd, BatchResult
+from activities.starting import start_campaign
 from activities.temporal import DELIVERY_STATUS, shard_workflow_id
 from notifications.campaigns.lifecycle import CommandName
 from notifications.campaigns.progress import SHARD_SIZE
@@ -38,6 +39,7 @@ async def test_every_range_is_sent_once(world: World):
 
 async def test_it_says_in_words_where_it_stands(world: World):
     campaign = await world.campaign()
+    await start_campaign(world.environment.client, campaign.id, 1, name="Spring sale")
     handle = await world.launch(campaign)
     await handle.result()
     described: WorkflowExecutionDescription = await handle.describe()
