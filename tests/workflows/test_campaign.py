@@ -6,7 +6,6 @@ from datetime import timedelta
 from temporalio.client import WorkflowExecutionDescription
 from temporalio.exceptions import ApplicationError
 
-from activities.batches import BatchEnd, BatchResult
 from activities.starting import start_campaign
 from activities.temporal import DELIVERY_STATUS, shard_workflow_id
 from notifications.campaigns.lifecycle import CommandName
@@ -193,25 +192,6 @@ async def test_a_shard_that_breaks_off_is_started_again(world: World):
     campaign.broken_shards = 1
     assert await (await world.launch(campaign)).result() == COMPLETED
     assert len(campaign.sent) == 3
-
-
-async def test_a_shard_that_is_terminated_is_started_again(world: World):
-    campaign = await world.campaign()
-    begun, go_on = asyncio.Event(), asyncio.Event()
-
-    async def held() -> BatchResult:
-        begun.set()
-        await go_on.wait()
-        return BatchResult(BatchEnd.MORE)
-
-    campaign.answers = [held]
-    with world.environment.auto_time_skipping_disabled():
-        handle = await world.launch(campaign)
-        await asyncio.wait_for(begun.wait(), 60)
-        await world.environment.client.get_workflow_handle(shard_workflow_id(campaign.id, 1, 1)).terminate()
-        go_on.set()
-    assert await handle.result() == COMPLETED
-    assert campaign.sent == [1]
 
 
 async def test_a_shard_that_only_breaks_off_pauses_the_campaign(world: World):
