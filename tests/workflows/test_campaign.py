@@ -198,6 +198,7 @@ async def test_a_shard_that_only_breaks_off_pauses_the_campaign(world: World):
     campaign = await world.campaign()
     campaign.broken_shards = SHARD_TRIES
     handle = await world.launch(campaign)
+    await world.environment.sleep(timedelta(minutes=2))
     await until(lambda: campaign.state is PAUSED)
     assert campaign.row.pause_reason == SHARD_FAILED
     await handle.signal("resume")

@@ -51,6 +51,7 @@ async def test_trouble_that_does_not_end_pauses_the_campaign(world: World):
     campaign = await world.campaign()
     campaign.answers = [trouble() for _ in range(BARREN_PASSES)]
     handle = await world.launch(campaign)
+    await world.environment.sleep(timedelta(minutes=10))
     await until(lambda: campaign.state is PAUSED)
     assert campaign.row.pause_reason == "smtp_421"
     await handle.signal("resume")
