@@ -32,7 +32,8 @@ Handle = WorkflowHandle[Any, Any]
 class World:
     """Workers with fake activities on Temporal's test server, and its clock.
 
-    Each workflow task replays its history from the start, so that every test is one of determinism as well.
+    Each workflow task of a notification replays its history from the start, so that every test is one of determinism
+    as well. A campaign has too many for that: its histories are replayed in tests/histories.
     """
 
     def __init__(self, environment: WorkflowEnvironment) -> None:
@@ -57,7 +58,6 @@ class World:
             task_queue=ORCHESTRATOR_BULK,
             workflows=WORKFLOWS,
             activities=self._campaigns.steering,
-            max_cached_workflows=0,
         )
         await running.enter_async_context(campaigns)
         await self.start_orchestrator()
