@@ -15,12 +15,14 @@ from temporalio import activity
 from activities.infrastructure import infrastructure
 from activities.lanes import Lanes, Tools
 from notifications.campaigns.contents import CampaignContents
+from notifications.campaigns.lifecycle import UnknownCategoryError
 from notifications.campaigns.ranges import Hold
 from notifications.campaigns.watch import Watches
 from notifications.providers.base import Provider
 from notifications.statuses import CampaignState, Channel
 
 HEARTBEAT_SECONDS = 2.0
+CATEGORY_GONE = "category_gone"  # why such a campaign pauses
 LONGEST = timedelta(minutes=10)  # then the range goes on in another activity, so that no history hides a slow one
 
 log = structlog.get_logger()
@@ -81,7 +83,11 @@ class BatchActivities:
             hold = await self._ranges.begin(request.campaign_id, request.round, request.first_seq)
             if hold is None:
                 return BatchResult(BatchEnd.DONE)
-            content = await self._contents.load(request.campaign_id)
+            try:
+                content = await self._contents.load(request.campaign_id)
+            except UnknownCategoryError as error:
+                log.warning("campaign.category_gone", campaign_id=str(request.campaign_id), detail=str(error))
+                return BatchResult(BatchEnd.TROUBLE, reason=CATEGORY_GONE, needs_operator=True)
             providers = self._providers[content.channel]
             async with self._watches.watching(request.campaign_id) as watch:
                 lanes = Lanes(hold, content, providers, watch, self._tools, until=_deadline())

@@ -13,6 +13,7 @@ from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
 
+from notifications.campaigns.lifecycle import UnknownCategoryError
 from notifications.plans import UnknownNotificationError
 from notifications.profiles.profile import ProfileUnavailableError
 
@@ -37,6 +38,8 @@ async def infrastructure() -> AsyncIterator[None]:
     except UnknownNotificationError as error:
         message = f"there is no notification {error} in the database"
         raise ApplicationError(message, type="UnknownNotification", non_retryable=True) from None
+    except UnknownCategoryError as error:
+        raise ApplicationError(str(error), type="UnknownCategory") from None
     except ProfileUnavailableError as error:
         raise _retryable("ProfileUnavailable", error) from None
     except Exception as error:  # noqa: BLE001 - whatever it is, its text must not reach Temporal

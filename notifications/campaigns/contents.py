@@ -7,9 +7,9 @@ from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
-from notifications.campaigns.lifecycle import UnknownCampaignError
+from notifications.campaigns.lifecycle import UnknownCampaignError, UnknownCategoryError
 from notifications.campaigns.ranges import ClaimedMessage
-from notifications.catalogue.definition import Category, ConsentDefault, StandaloneTemplate
+from notifications.catalogue.definition import Category, StandaloneTemplate
 from notifications.catalogue.store import CatalogueStore
 from notifications.claims import Claim
 from notifications.contents import Contents, Rendered
@@ -97,6 +97,7 @@ class CampaignContents:
 
         Raises:
             RenderError: the template and the recipient do not fit; names the file and the line.
+            UnknownCategoryError: the catalogue was applied without the campaign's category.
 
         """
         content = await self.load(claim.origin_id)
@@ -124,6 +125,7 @@ class CampaignContents:
 
         Raises:
             UnknownCampaignError: there is none, or it was never launched.
+            UnknownCategoryError: the catalogue was applied without its category.
 
         """
         if campaign_id in self._kept:
@@ -134,10 +136,12 @@ class CampaignContents:
         if campaign is None or campaign.template is None or campaign.template_version is None:
             raise UnknownCampaignError(str(campaign_id))
         category = (await self._catalogue.current()).categories.get(campaign.category)
+        if category is None:
+            raise UnknownCategoryError(campaign_id, campaign.category)
         content = CampaignContent(
             campaign_id,
             Channel(campaign.channel),
-            category or Category(name=campaign.category, title=campaign.category, default=ConsentDefault.REQUIRED),
+            category,
             await self._catalogue.template_version(campaign.template, campaign.template_version),
             campaign.data,
             self._renderer,

@@ -76,6 +76,16 @@ class UnknownCampaignError(LookupError):
     """There is no campaign with this id."""
 
 
+class UnknownCategoryError(LookupError):
+    """A campaign's category is not published any more; says what to do."""
+
+    def __init__(self, campaign_id: UUID, category: str) -> None:
+        super().__init__(
+            f"the category {category!r} of the campaign {campaign_id} is not published any more: put it back into "
+            "categories.yaml, apply the catalogue, and resume the campaign; or cancel the campaign"
+        )
+
+
 class WrongStateError(ValueError):
     """The campaign's state does not allow the command; says which states do."""
 
