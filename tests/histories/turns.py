@@ -6,6 +6,7 @@ from datetime import timedelta
 
 from notifications.imports.blocks import Progress
 from notifications.statuses import Channel, MessageStatus, RoutingMode
+from tests.histories.campaign_turns import CAMPAIGN_TURNS
 from tests.support.workflow_world import HOUR, Handle, World, until
 from tests.support.workflows import FakeLedger, accepted, failed, stuck, transient
 from workflows.commands import RerouteCommand, RetryCommand, SkipCommand
@@ -182,5 +183,6 @@ TURNS: dict[str, Callable[[World], Awaitable[Handle]]] = {
         cancelled_from_the_ui,
         resent,
         imported,
+        *CAMPAIGN_TURNS,
     )
 }

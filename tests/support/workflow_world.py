@@ -14,13 +14,15 @@ from temporalio.testing import WorkflowEnvironment
 from temporalio.worker import Worker
 
 from activities.imports import ImportInput
-from activities.temporal import ORCHESTRATOR_BULK, bulk_queue, campaign_workflow_id
+from activities.temporal import ORCHESTRATOR_BULK, bulk_queue, campaign_resend_workflow_id, campaign_workflow_id
 from notifications.imports.blocks import Progress
 from notifications.statuses import Channel
+from tests.support.campaign_resends import FakeResendActivities
 from tests.support.campaign_workflows import FakeCampaign, FakeCampaignActivities
 from tests.support.workflows import FakeActivities, FakeLedger
 from worker.composition import WORKFLOWS
 from workflows.campaign import CampaignInput, CampaignWorkflow
+from workflows.campaign_resend import CampaignResendInput, CampaignResendWorkflow
 from workflows.imports import ImportWorkflow
 from workflows.notification import NotificationInput, NotificationWorkflow
 from workflows.resend import ResendInput, ResendWorkflow
@@ -40,6 +42,7 @@ class World:
         self.environment = environment
         self._activities = FakeActivities()
         self._campaigns = FakeCampaignActivities()
+        self._resends = FakeResendActivities(self._activities.ledgers)
         self._queue = f"test-{uuid.uuid4()}"
         self._orchestrator: Worker | None = None
 
@@ -50,14 +53,16 @@ class World:
             )
             await running.enter_async_context(worker)
             bulk = Worker(
-                self.environment.client, task_queue=bulk_queue(channel), activities=[self._campaigns.send_batch]
+                self.environment.client,
+                task_queue=bulk_queue(channel),
+                activities=[self._campaigns.send_batch, self._activities.send],
             )
             await running.enter_async_context(bulk)
         campaigns = Worker(
             self.environment.client,
             task_queue=ORCHESTRATOR_BULK,
             workflows=WORKFLOWS,
-            activities=self._campaigns.steering,
+            activities=[*self._campaigns.steering, *self._resends.steering],
         )
         await running.enter_async_context(campaigns)
         await self.start_orchestrator()
@@ -121,6 +126,16 @@ class World:
             run_timeout=30 * 24 * HOUR,
         )
 
+    async def resend_of_campaign(self, ledger: FakeLedger, round_number: int) -> Handle:
+        """The ledger is that of a campaign that has completed."""
+        return await self.environment.client.start_workflow(
+            CampaignResendWorkflow.run,
+            CampaignResendInput(str(ledger.id), 1, round_number),
+            id=campaign_resend_workflow_id(ledger.id, 1, round_number),
+            task_queue=ORCHESTRATOR_BULK,
+            run_timeout=30 * 24 * HOUR,
+        )
+
     async def start_import(self, *answers: Progress | ApplicationError) -> Handle:
         """`answers`: of each run of its activity."""
         import_id = str(uuid.uuid4())
@@ -142,3 +157,10 @@ async def until(condition: Callable[[], bool]) -> None:
     async with asyncio.timeout(30):
         while not condition():
             await asyncio.sleep(0.02)
+
+
+async def until_gone_on(handle: Handle) -> None:
+    """Until it runs as a new run."""
+    async with asyncio.timeout(60):
+        while (await handle.describe()).run_id == handle.first_execution_run_id:
+            await asyncio.sleep(0.05)

@@ -14,7 +14,7 @@ from notifications.campaigns.progress import SHARD_SIZE
 from notifications.campaigns.snapshot import RANGE_SIZE
 from notifications.statuses import CampaignState
 from tests.support.campaign_workflows import FakeCampaign, trouble
-from tests.support.workflow_world import HOUR, Handle, World, until
+from tests.support.workflow_world import HOUR, Handle, World, until, until_gone_on
 from workflows.campaign import SHARD_FAILED, SHARD_TRIES
 from workflows.campaign_calls import MOST_EVENTS
 
@@ -216,12 +216,9 @@ async def test_a_long_history_goes_on_as_a_new_run_and_hears_signals(world: Worl
     with world.environment.auto_time_skipping_disabled():
         handle = await world.launch(campaign)
         await until(lambda: campaign.state is PAUSED)
-        first = (await handle.describe()).run_id
         for _ in range(MOST_EVENTS // 100):
             await asyncio.gather(*(handle.signal("look_again") for _ in range(100)))
-        async with asyncio.timeout(60):
-            while (await handle.describe()).run_id == first:
-                await asyncio.sleep(0.05)
+        await until_gone_on(handle)
         await handle.signal("resume")
         assert await handle.result() == COMPLETED
     assert campaign.calls == ["prepare", "pause", "resume", "start", "complete"]
