@@ -2,7 +2,7 @@
 
 import asyncio
 import uuid
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import datetime, timedelta
 from typing import Any
@@ -11,7 +11,8 @@ from temporalio.client import WorkflowHandle
 from temporalio.common import WorkflowIDConflictPolicy, WorkflowIDReusePolicy
 from temporalio.exceptions import ApplicationError
 from temporalio.testing import WorkflowEnvironment
-from temporalio.worker import Worker
+from temporalio.worker import Worker, WorkflowRunner
+from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner
 
 from activities.imports import ImportInput
 from activities.temporal import ORCHESTRATOR_BULK, bulk_queue, campaign_resend_workflow_id, campaign_workflow_id
@@ -38,8 +39,10 @@ class World:
     as well. A campaign has too many for that: its histories are replayed in tests/histories.
     """
 
-    def __init__(self, environment: WorkflowEnvironment) -> None:
+    def __init__(self, environment: WorkflowEnvironment, workflows: Sequence[type], runner: WorkflowRunner) -> None:
         self.environment = environment
+        self._workflows = workflows
+        self._runner = runner
         self._activities = FakeActivities()
         self._campaigns = FakeCampaignActivities()
         self._resends = FakeResendActivities(self._activities.ledgers)
@@ -61,8 +64,9 @@ class World:
         campaigns = Worker(
             self.environment.client,
             task_queue=ORCHESTRATOR_BULK,
-            workflows=WORKFLOWS,
-            activities=[*self._campaigns.steering, *self._resends.steering],
+            workflows=self._workflows,
+            activities=[*self._campaigns.steering, *self._resends.steering, self._campaigns.send_batch],
+            workflow_runner=self._runner,
         )
         await running.enter_async_context(campaigns)
         await self.start_orchestrator()
@@ -72,9 +76,10 @@ class World:
         self._orchestrator = Worker(
             self.environment.client,
             task_queue=self._queue,
-            workflows=WORKFLOWS,
+            workflows=self._workflows,
             activities=self._activities.planning,
             max_cached_workflows=0,
+            workflow_runner=self._runner,
         )
         await self._orchestrator.__aenter__()
 
@@ -146,8 +151,11 @@ class World:
 
 
 @asynccontextmanager
-async def running_world(environment: WorkflowEnvironment) -> AsyncIterator[World]:
-    world = World(environment)
+async def running_world(
+    environment: WorkflowEnvironment, workflows: Sequence[type] = WORKFLOWS, runner: WorkflowRunner | None = None
+) -> AsyncIterator[World]:
+    """In the sandbox, where no other runner is named."""
+    world = World(environment, workflows, runner or SandboxedWorkflowRunner())
     async with AsyncExitStack() as running:
         await world.start_workers(running)
         yield world

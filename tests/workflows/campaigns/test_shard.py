@@ -78,10 +78,3 @@ async def test_a_pause_is_noticed_without_a_signal(world: World, campaign: FakeC
     campaign.command(CommandName.RESUME)
     assert await handle.result() == COMPLETED
     assert len(campaign.sent) == 3
-
-
-async def test_hours_of_small_steps_go_on_as_new_runs(world: World):
-    campaign = await world.campaign()
-    campaign.answers = [BatchResult(BatchEnd.WAITS, sent=1, wait=timedelta(seconds=1)) for _ in range(150)]
-    assert await (await world.launch(campaign)).result() == COMPLETED
-    assert campaign.sent == [1]
