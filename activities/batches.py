@@ -133,8 +133,8 @@ async def _heartbeats() -> AsyncIterator[None]:
 
     async def beat() -> None:
         while True:
+            await asyncio.sleep(HEARTBEAT_SECONDS)  # first: most batches end before, and each call is a write
             activity.heartbeat()
-            await asyncio.sleep(HEARTBEAT_SECONDS)
 
     beating = asyncio.ensure_future(beat())
     try:

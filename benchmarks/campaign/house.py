@@ -18,7 +18,7 @@ from uuid import UUID, uuid4
 
 import httpx
 from rich.console import Console
-from temporalio.client import Client, WorkflowExecutionStatus
+from temporalio.client import Client, WorkflowExecutionStatus, WorkflowHistory
 
 from benchmarks._stack import processes
 from benchmarks.campaign.people import CATEGORY, DATA, TEMPLATE, audience, fill_people
@@ -85,13 +85,14 @@ class House:
         (await self.api.post(f"/v1/campaigns/{campaign}/launch", json={})).raise_for_status()
         return campaign
 
-    async def history_events(self, campaign: UUID) -> int:
-        """Of all workflows of a campaign that has ended, once the server lists them as ended."""
+    async def histories(self, campaign: UUID) -> list[WorkflowHistory]:
+        """Of all runs of a campaign that has ended, once the server lists them as ended."""
         query = f"WorkflowId STARTS_WITH 'campaign-{campaign}'"
         while True:
             found = [each async for each in self.temporal.list_workflows(query)]
             if found and all(each.status != WorkflowExecutionStatus.RUNNING for each in found):
-                return sum(each.history_length for each in found)
+                handles = [self.temporal.get_workflow_handle(each.id, run_id=each.run_id) for each in found]
+                return [await handle.fetch_history() for handle in handles]
             await asyncio.sleep(LISTED_EVERY)
 
     async def send_bare(self, recipients: int, *, by: str) -> UUID:

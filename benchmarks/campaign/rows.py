@@ -11,6 +11,7 @@ from typing import Any
 from uuid import UUID
 
 from benchmarks._processes import Usage, per_thousand, read, usage
+from benchmarks.campaign.economy import Economy, economy_of
 from benchmarks.campaign.house import LOOPS, House
 from benchmarks.isolation.watch import memory
 from notifications.database import execute
@@ -31,7 +32,7 @@ class Row:
     """`seconds` from the request to launch (the first line to a loop) until the last mail has come.
 
     `sending` is the part of it after the first mail, `preparing` what the snapshot took. `most_memory` in MB by worker;
-    `events` are those in all histories of the campaign.
+    `economy` is what Temporal had to do for it.
     """
 
     recipients: int
@@ -43,7 +44,7 @@ class Row:
     strangers: int
     preparing: float | None = None
     most_memory: Mapping[str, float] = field(default_factory=dict)
-    events: int | None = None
+    economy: Economy | None = None
 
     @property
     def per_second(self) -> float:
@@ -72,7 +73,7 @@ class Bench:
         assert account["by_status"] == {"sent": recipients}, account
         ours = [name for name in house.pids if name not in LOOPS]
         row = stretch.row(ours, await self._scalar(_PREPARED, campaign), most)
-        return replace(row, events=await house.history_events(campaign))
+        return replace(row, economy=economy_of(await house.histories(campaign)))
 
     async def _is_over(self, campaign: UUID) -> bool:
         state = await self._scalar("SELECT state FROM campaigns WHERE id = :id", campaign)
@@ -174,9 +175,13 @@ def summary(rows: Sequence[Row]) -> dict[str, Any]:
     preparing = [row.preparing for row in rows if row.preparing]
     if preparing:
         report["snapshot_rows_per_second"] = round(rows[0].recipients / median(preparing))
-    events = [row.events for row in rows if row.events]
-    if events:
-        report["history_events_per_recipient"] = round(max(events) / rows[0].recipients, 4)
+    economies = [row.economy for row in rows if row.economy]
+    if economies:
+        report |= {
+            "history_events_per_recipient": round(max(each.events for each in economies) / rows[0].recipients, 5),
+            "billable_actions_per_recipient": round(max(each.actions for each in economies) / rows[0].recipients, 5),
+            "longest_history_events": max(each.longest for each in economies),
+        }
     if rows[0].most_memory:
         report["most_pss_mb"] = {name: max(row.most_memory[name] for row in rows) for name in rows[0].most_memory}
     return report
