@@ -18,6 +18,8 @@ from tests.support.servers import settle_temporal
 MANY = 120
 _ATTEMPTS = "SELECT outcome, count(*) FROM attempts WHERE origin_id = %(id)s GROUP BY outcome"
 
+_PAUSED = 'WorkflowType="CampaignWorkflow" AND DeliveryStatus="paused"'  # as docs/operations/campaigns.md has it
+
 
 @pytest.fixture(scope="module")
 async def running(postgres_server: str, temporal_address: str) -> AsyncIterator[Reporting]:
@@ -41,6 +43,16 @@ async def attempts(marketer: Marketer, campaign: str) -> dict[str, int]:
 async def breaker_is_open(marketer: Marketer, provider: str) -> bool:
     items = (await marketer.reporting.api.get("/v1/providers")).json()["items"]
     return any(each["state"] == "open" for each in items if each["name"] == provider)
+
+
+async def is_listed(marketer: Marketer, campaign: str) -> bool:
+    """Where operators look for it in the Temporal UI."""
+    found = marketer.house.client.list_workflows(_PAUSED)
+    return campaign_workflow_id(campaign, 1) in [each.id async for each in found]
+
+
+async def is_gone(marketer: Marketer, campaign: str) -> bool:
+    return not await is_listed(marketer, campaign)
 
 
 async def test_sendgrid_takes_a_campaign(marketer: Marketer):
@@ -84,8 +96,11 @@ async def test_a_refused_account_pauses_the_campaign_with_the_reason_until_someb
     assert (await marketer.look(campaign))["campaign"]["pause_reason"] == "sendgrid_http_401"
     await marketer.until_account(campaign, {"pending": MANY})
     assert await attempts(marketer, campaign) == {}
+    await until(lambda: is_listed(marketer, campaign))
     handle = marketer.house.client.get_workflow_handle(campaign_workflow_id(campaign, 1))
+    assert "sendgrid_http_401" in str(await handle.query("__temporal_workflow_metadata"))  # its *Current Details*
     await marketer.reporting.quiet()
     await handle.signal("resume")
     assert await marketer.result(campaign) == "completed"
     assert await marketer.account(campaign) == {"sent": MANY}
+    await until(lambda: is_gone(marketer, campaign))
