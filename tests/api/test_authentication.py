@@ -26,7 +26,7 @@ _CONSOLE = ("/campaigns", "/sign-in", "/sign-out", "/console/")
 
 
 def _routes(context: ApiContext) -> list[tuple[str, str]]:
-    app = app_of(context)
+    app = app_of(context.settings)
     found = []
     for route in iter_route_contexts(app.routes):
         found += [(method, route.path or "") for method in sorted((route.methods or set()) - {"HEAD"})]

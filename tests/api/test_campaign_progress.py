@@ -14,7 +14,7 @@ from api.metrics import PROGRESS_STREAMS
 from notifications.campaigns.accounts import Accounts
 from notifications.database import Sessions, transaction
 from notifications.tables import Campaign
-from tests.api.support import TOKEN, app_of
+from tests.api.support import TOKEN, app_with
 from tests.support.api_server import ApiServer
 from tests.support.campaign_messages import insert_with_messages, set_status
 
@@ -24,7 +24,7 @@ PATIENCE = 20.0  # seconds
 @pytest.fixture
 async def server(context: ApiContext) -> AsyncIterator[ApiServer]:
     """A real socket: a client in memory could not go away."""
-    server = ApiServer(lambda: app_of(context))
+    server = ApiServer(lambda: app_with(context))
     await server.start()
     yield server
     await server.stop()

@@ -17,7 +17,7 @@ from notifications.database import Sessions
 from notifications.imports.blocks import ImportBlocks
 from notifications.settings import Settings
 from notifications.tables import Recipient
-from tests.api.support import HASH_KEY, TOKEN, app_of, unique
+from tests.api.support import HASH_KEY, TOKEN, app_with, unique
 
 CSV = {"Content-Type": "text/csv; charset=utf-8"}
 NDJSON = {"Content-Type": "application/x-ndjson"}
@@ -127,7 +127,7 @@ async def test_a_key_stands_for_one_file(client: AsyncClient, context: ApiContex
 
 async def send_and_leave(context: ApiContext, data: bytes, key: str) -> None:
     """A client that goes away in the middle of its body."""
-    app = app_of(context)
+    app = app_with(context)
     messages: list[Message] = [
         *(
             {"type": "http.request", "body": data[at : at + 65_536], "more_body": True}
@@ -147,8 +147,7 @@ async def send_and_leave(context: ApiContext, data: bytes, key: str) -> None:
         (b"authorization", f"Bearer {TOKEN}".encode()),
     ]
     scope = {"type": "http", "method": "POST", "path": "/v1/imports", "query_string": b"", "headers": headers}
-    async with app.router.lifespan_context(app) as state:
-        await app({**scope, "http_version": "1.1", "state": dict(state or {})}, receive, send)
+    await app({**scope, "http_version": "1.1"}, receive, send)
 
 
 async def test_an_upload_that_broke_off_is_found_and_continued(

@@ -15,7 +15,7 @@ Operation = tuple[str, dict[str, Any]]
 
 @pytest.fixture
 def document(context: ApiContext) -> dict[str, Any]:
-    return app_of(context).openapi()
+    return app_of(context.settings).openapi()
 
 
 def _operations(document: dict[str, Any]) -> Iterator[Operation]:

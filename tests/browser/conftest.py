@@ -7,7 +7,7 @@ import pytest
 
 from api.context import ApiContext
 from tests.api.conftest import context, publisher, settings, workflows
-from tests.api.support import app_of
+from tests.api.support import app_with
 from tests.support.api_server import ApiServer
 from tests.support.browser import Tab, find_browser, opened_tab
 
@@ -16,7 +16,7 @@ __all__ = ["context", "publisher", "settings", "workflows"]
 
 @pytest.fixture
 async def server(context: ApiContext) -> AsyncIterator[ApiServer]:
-    server = ApiServer(lambda: app_of(context))
+    server = ApiServer(lambda: app_with(context))
     await server.start()
     yield server
     await server.stop()

@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 from contextlib import suppress
 
 import uvicorn
-from fastapi import FastAPI
+from starlette.types import ASGIApp
 from typing_extensions import override
 
 
@@ -17,7 +17,7 @@ class _Server(uvicorn.Server):
 
 
 class ApiServer:
-    def __init__(self, make_app: Callable[[], FastAPI]) -> None:
+    def __init__(self, make_app: Callable[[], ASGIApp]) -> None:
         self._make_app = make_app
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
@@ -26,7 +26,8 @@ class ApiServer:
         self._stop: Callable[[], Awaitable[None]] | None = None
 
     async def start(self) -> None:
-        server = _Server(uvicorn.Config(self._make_app(), port=self.port, log_config=None, access_log=False))
+        config = uvicorn.Config(self._make_app(), port=self.port, log_config=None, access_log=False, lifespan="off")
+        server = _Server(config)
         serving = asyncio.create_task(server._serve(None))
         while not server.started:
             await asyncio.sleep(0.01)
@@ -35,7 +36,6 @@ class ApiServer:
             server.should_exit = server.force_exit = True
             with suppress(asyncio.CancelledError):
                 await serving
-            await server.lifespan.shutdown()  # which an exit by force leaves out
 
         self._stop = stop
 

@@ -18,13 +18,13 @@ from notifications.ledger import Ledger
 from notifications.profiles.source import build_profile_source
 from notifications.settings import Settings
 from notifications.unsubscribe import UnsubscribeLinks
-from tests.api.support import HASH_KEY, TOKEN, app_of, definitions
+from tests.api.support import HASH_KEY, TOKEN, app_with, definitions
 from tests.support.api_server import ApiServer
 from tests.support.commands import run_command
 
 
 def serving(sessions: Sessions, workflows: Workflows, **settings: Any) -> ApiServer:
-    """Not started yet; each start makes another application, as a restart does."""
+    """Not started yet; each start makes another context, as a restart does."""
     chosen = Settings.model_validate({"api_token": TOKEN, "hash_key": HASH_KEY, **settings})
 
     def context() -> ApiContext:
@@ -44,7 +44,7 @@ def serving(sessions: Sessions, workflows: Workflows, **settings: Any) -> ApiSer
             sign_ins=SignIns.of(chosen),
         )
 
-    server = ApiServer(lambda: app_of(context()))
+    server = ApiServer(lambda: app_with(context()))
     return server
 
 

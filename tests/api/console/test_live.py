@@ -10,7 +10,7 @@ from api.console.live import PARTS
 from api.context import ApiContext
 from notifications.database import Sessions, transaction
 from notifications.tables import Campaign
-from tests.api.support import TOKEN, app_of
+from tests.api.support import TOKEN, app_with
 from tests.support.api_server import ApiServer
 from tests.support.campaign_messages import insert_with_messages, set_status
 
@@ -20,7 +20,7 @@ PATIENCE = 30.0  # seconds
 @pytest.fixture
 async def ana(context: ApiContext) -> AsyncIterator[httpx.AsyncClient]:
     """Signed in, over a real socket: a client in memory would get the stream when it has ended."""
-    server = ApiServer(lambda: app_of(context))
+    server = ApiServer(lambda: app_with(context))
     await server.start()
     async with httpx.AsyncClient(base_url=server.url, timeout=PATIENCE) as client:
         await client.post("/sign-in", data={"name": "Ana", "token": TOKEN})
