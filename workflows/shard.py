@@ -19,7 +19,7 @@ with workflow.unsafe.imports_passed_through():
     from workflows.ledger_calls import ask
     from workflows.retries import BATCH_HEARTBEAT, BATCH_START_TO_CLOSE, OWN_SERVERS_RETRY
 
-BATCHES_AT_ONCE = 4
+BATCHES_AT_ONCE = 8
 BARREN_PASSES = 5  # in a row, cut short by the provider and without a message sent: somebody has to look
 _FIRST_BREAK, _LONGEST_BREAK = timedelta(seconds=5), timedelta(minutes=1)
 
