@@ -3,6 +3,7 @@
 import importlib.metadata
 import re
 import subprocess
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -95,8 +96,10 @@ def test_every_lock_has_hashes_and_the_image_has_the_tested_versions():
 
 
 def test_every_direct_dependency_is_in_the_lock():
-    pyproject = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
+    pyproject = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
     locked = (ROOT / "requirements.lock").read_text(encoding="utf-8")
-    declared = re.findall(r'^ +"([a-z0-9-]+)(?:\[[a-z-]+\])?(?:>=[\d.]+)?(?: ;.*)?",', pyproject, re.MULTILINE)
+    groups = [pyproject["project"]["dependencies"], *pyproject["dependency-groups"].values()]
+    requirements = [requirement for group in groups for requirement in group if isinstance(requirement, str)]
+    declared = [re.split(r"[\[>=; ]", requirement, maxsplit=1)[0] for requirement in requirements]
     assert len(declared) > 30
     assert not [name for name in declared if f"\n{name}==" not in f"\n{locked}"]
