@@ -6,7 +6,12 @@ _CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
 _SPACES = re.compile(r"\s+")
 _BLANK_LINES = re.compile(r"\n[ \t]*(?:\n[ \t]*)+\n")
 _PARAMETER_GAPS = re.compile(r"[\n\t]+| {4,}")
-_LINK = re.compile(r"""(?:href|src|action|background)\s*=\s*(?:"([^"]*)"|'([^']*)'|([^\s>]*))""")
+# Most of a mail is no link. To go from `=` to `=` and look back takes a fifth of the time of looking for names: each is
+# tried at every letter with which it begins. And no mail has to be put into lower case for it.
+_LINK = re.compile(
+    r"""=(?:(?<=href=)|(?<=src=)|(?<=action=)|(?<=background=))\s*(?:"([^"]*)"|'([^']*)'|([^\s>]*))""", re.IGNORECASE
+)
+_HAS_GAP, _GAP = re.compile(r"=(?<=\s=)"), re.compile(r"\s+=")  # spaces between a name and its `=`, which are rare
 _SCHEME = re.compile(r"([a-z][a-z0-9+.-]*):", re.IGNORECASE)
 _INVISIBLE = re.compile(r"[\x00-\x20\x7f]")  # browsers ignore these in front of and inside a scheme
 _EMAIL_SCHEMES = frozenset({"http", "https", "mailto", "tel", "sms", "cid"})
@@ -31,9 +36,11 @@ def whatsapp_parameter(text: str) -> str:
 
 def has_unsafe_link(html: str) -> bool:
     """Whether an attribute of the e-mail holds a URL that is not http, https, mailto, tel, sms or cid."""
+    if _HAS_GAP.search(html):
+        html = _GAP.sub("=", html)
     return any(
         (scheme := url_scheme(match[1] or match[2] or match[3] or "")) is not None and scheme not in _EMAIL_SCHEMES
-        for match in _LINK.finditer(html.lower())
+        for match in _LINK.finditer(html)
     )
 
 

@@ -94,3 +94,33 @@ def test_ordinary_links_pass(url: str) -> None:
 def test_an_apps_own_scheme_is_for_push_only() -> None:
     assert not is_script("acme://orders/1")
     assert has_unsafe_link("<a href='acme://orders/1'>")
+
+
+@pytest.mark.parametrize(
+    "html",
+    [
+        '<a href = "javascript:x">',
+        "<a href\n=\t'javascript:x'>",
+        "<a href= javascript:x>",
+        "<A HREF=javascript:x>",
+        "<img class=a src\u00a0=data:x>",
+        '<form action="https://a.example"><td background=file:x>',
+        "<a href=/a><a href='javascript:x'>",
+        "<p data-n = 1 id=x><a href='javascript:x'>",
+    ],
+)
+def test_a_link_is_found_however_its_attribute_is_written(html: str) -> None:
+    assert has_unsafe_link(html)
+
+
+@pytest.mark.parametrize(
+    "html",
+    [
+        "<a href='https://a.example/?src=javascript:x'>",
+        "<a href=https://a.example/?href=javascript:x>",
+        "<a href='/a' title='javascript:x' style='color:red'>",
+        "<p>href javascript:x, src: y</p>",
+    ],
+)
+def test_what_only_looks_like_an_unsafe_link_passes(html: str) -> None:
+    assert not has_unsafe_link(html)
