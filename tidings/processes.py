@@ -59,7 +59,10 @@ def worker(
     if unknown or not chosen:
         raise typer.BadParameter(f"no role {', '.join(unknown) or 'is given'}; there is {', '.join(ROLES)}")
     from worker import main as run_worker
+    from worker.priority import give_way
 
+    if chosen == ["bulk"]:
+        give_way()
     if processes == 1:
         return _run(run_worker(chosen))
     from worker.family import Place, run_family

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import gc
 import http.client
 import signal
 import socket
@@ -49,6 +50,10 @@ async def main(roles: Sequence[str] = (), place: Place | None = None) -> None:
     stop = _stop_event(place)
     async with collaborators(settings, client, channels_of(chosen)) as built:
         workers = build_workers(chosen, settings, client, built)
+        # What a worker is made of stays until it ends. So many objects come and go with messages under way that the
+        # collector would look through all of it once for every few thousand of them.
+        gc.collect()
+        gc.freeze()
         async with (
             serve_metrics(settings.metrics_host, metrics_port, sdk_metrics, lambda: _problems(built)),
             contextlib.AsyncExitStack() as running,
