@@ -9,6 +9,7 @@ from fastapi.responses import HTMLResponse
 
 from api.authentication import PROTECTED, BearerToken, DocumentedToken, usable_token
 from api.context import ApiContext, State
+from api.examples import fill_in_nulls
 from api.limits import BodyLimit
 from api.metrics import RequestMetrics
 from api.problems import (
@@ -115,7 +116,7 @@ def _serve_reference(app: FastAPI, base_url: str) -> None:
 
 
 def _describe_problems(app: FastAPI) -> None:
-    """The routes refer to the problem schema by name, so it has to stand in the document."""
+    """The routes refer to the problem schema by name, so it has to stand in the document; examples are made whole."""
     generate = app.openapi
 
     def openapi() -> dict[str, Any]:
@@ -125,6 +126,7 @@ def _describe_problems(app: FastAPI) -> None:
         problem = ProblemDocument.model_json_schema(ref_template=template)
         schemas.update(problem.pop("$defs", {}))
         schemas["ProblemDocument"] = problem
+        fill_in_nulls(schemas)
         return document
 
     app.openapi = openapi  # type: ignore[method-assign]

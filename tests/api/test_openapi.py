@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from jsonschema import Draft202012Validator
 from openapi_spec_validator import validate
 
 from api.context import ApiContext
@@ -43,6 +44,17 @@ def _has_example(document: dict[str, Any], content: dict[str, Any]) -> bool:
 
 def test_it_is_valid(document: dict[str, Any]) -> None:
     validate(document)
+
+
+def test_every_example_fits_its_schema(document: dict[str, Any]) -> None:
+    components = {"components": document["components"]}
+    wrong = [
+        f"{name}: {error.json_path} {error.message}"
+        for name, schema in document["components"]["schemas"].items()
+        for example in schema.get("examples", [])
+        for error in Draft202012Validator(schema | components).iter_errors(example)
+    ]
+    assert not wrong
 
 
 def test_every_operation_has_a_summary_and_a_success_with_an_example(document: dict[str, Any]) -> None:
