@@ -32,6 +32,7 @@ from notifications.campaigns.accounts import Account
 from notifications.campaigns.body import CampaignBody
 from notifications.catalogue.definition import DELIVERY_DEFAULTS, Definition
 from notifications.catalogue.publish import load_folder
+from notifications.catalogue.schema import data_validator
 from notifications.durations import format_duration
 from notifications.events import Record, parse
 from notifications.events.intent import CampaignCancel, CampaignLaunch, CancelCommand, Interpreter, NewNotification
@@ -91,6 +92,22 @@ def test_every_event_is_valid_for_the_example_catalogue(event: dict[str, Any]) -
         CampaignBody.model_validate(event["data"])
     if isinstance(intent, NewNotification):
         assert intent.recipient_id or intent.guest
+
+
+def _campaigns() -> Iterator[tuple[Fence, dict[str, Any]]]:
+    for fence, document in _json_examples():
+        body = document.get("data", {}) if document.get("type") == "tidings.campaign.launch" else document
+        if "audience" in body and "channel" in body:
+            yield fence, body
+
+
+def test_every_campaign_can_be_launched_with_the_example_catalogue() -> None:
+    templates = {item.content.name: item.content for item in load_folder(ROOT / "catalogue").loaded}
+    shown = [(fence.name, CampaignBody.model_validate(body)) for fence, body in _campaigns()]
+    assert {"campaigns.md", "contracts.md"} <= {fence.document.name for fence, _ in _campaigns()}
+    for name, body in shown:
+        assert templates[body.template or ""].templates.of(body.channel), name
+        assert not list(data_validator(templates[body.template or ""].data).iter_errors(body.data)), name
 
 
 def test_every_condition_and_audience_is_valid() -> None:
