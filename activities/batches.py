@@ -12,6 +12,7 @@ from uuid import UUID
 import structlog
 from temporalio import activity
 
+from activities import metrics
 from activities.infrastructure import infrastructure
 from activities.lanes import Lanes, Tools
 from notifications.campaigns.contents import CampaignContents
@@ -91,7 +92,8 @@ class BatchActivities:
             providers = self._providers[content.channel]
             async with self._watches.watching(request.campaign_id) as watch:
                 lanes = Lanes(hold, content, providers, watch, self._tools, until=_deadline())
-                await _see_through(lanes)
+                with metrics.BATCHES.labels(content.channel).track_inprogress():
+                    await _see_through(lanes)
             return await self._conclude(hold, lanes)
 
     async def _conclude(self, hold: Hold, lanes: Lanes) -> BatchResult:

@@ -10,6 +10,7 @@ import structlog
 from temporalio import activity
 from temporalio.exceptions import ApplicationError
 
+from activities import metrics
 from activities.infrastructure import infrastructure
 from notifications.audiences.store import UnknownAudienceError
 from notifications.campaigns.lifecycle import CommandName
@@ -112,6 +113,7 @@ class CampaignActivities:
                 except (CampaignUnreadyError, UnknownAudienceError) as error:
                     kind = "unknown_audience" if isinstance(error, UnknownAudienceError) else "not_ready"
                     raise ApplicationError(str(error), type=kind, non_retryable=True) from None
+            metrics.PREPARED.inc(block.rows)
             activity.heartbeat(block.rows)
             if block.done:
                 break
@@ -133,6 +135,7 @@ class CampaignActivities:
             async with infrastructure():
                 block = await self._settling.settle_block(campaign_id, after)
             activity.heartbeat()
+            metrics.UNKNOWN.inc(block.unknown)
             were_open += block.open
             after = block.next
         return were_open

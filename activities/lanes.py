@@ -4,7 +4,7 @@ import asyncio
 import random
 import time
 from collections import Counter
-from collections.abc import Awaitable, Mapping, Sequence
+from collections.abc import Awaitable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
@@ -30,7 +30,7 @@ from notifications.providers.base import (
 )
 from notifications.rates import Grant, ProviderRates, Rate, Rates
 from notifications.rendering.errors import RenderError
-from notifications.statuses import AttemptOutcome, Channel
+from notifications.statuses import AttemptOutcome, Channel, MessageStatus
 
 LANES = 2
 CLAIM = 100  # messages of one claim; with 50, PostgreSQL and its client cost a third more for each
@@ -137,18 +137,24 @@ class Lanes:
             finally:
                 slots.give_back(wanted - grant.count)
             if grant.count == 0:
-                await asyncio.sleep(min(grant.wait, _LONGEST_NAP))
+                await self._nap(grant.wait, provider)
                 return True
         try:
             return await self._send_up_to(grant.count, provider, rates, asked)
         finally:
             slots.give_back(grant.count)
 
+    async def _nap(self, wait: float, provider: Provider) -> None:
+        seconds = min(wait, _LONGEST_NAP)
+        metrics.RATE_WAITS.labels(self._content.channel, provider.name).inc(seconds)
+        await asyncio.sleep(seconds)
+
     async def _send_up_to(self, granted: int, provider: Provider, rates: Sequence[Rate], asked: float) -> bool:
         async with self._claiming:
             rows = await self._tools.ranges.claim(self._hold, after=self._cursor, limit=granted, provider=provider.name)
             if rows:
                 self._cursor = rows[-1].seq
+        self._count_unknown(row.status for row in rows)
         claimed = [row for row in rows if is_claimed(row)]
         latest = asked + CLAIM_TO_CALL_SECONDS
         if rates:
@@ -165,19 +171,30 @@ class Lanes:
         until = datetime.now(UTC) + PATIENCE
         recorded = [result for result in results if result is not None]
         if recorded:
-            await outlast(lambda: self._tools.ledger.record(recorded), until=until)
+            self._count(recorded, provider)
+            written = await outlast(lambda: self._tools.ledger.record(recorded), until=until)
+            self._count_unknown(row.status for row in written)
         given_back = [message for message, result in zip(claimed, results, strict=True) if result is None]
         if given_back:
             await outlast(lambda: self._tools.ranges.release(self._hold, given_back), until=until)
-        self._count(recorded, provider)
         if recorded and self._outages == 0 and provider.name in self._watch.controls.troubled:
             await self._tell(self._tools.breaker.note_answer(provider.name, self._content.channel), provider, None)
 
     def _count(self, recorded: Sequence[Result], provider: Provider) -> None:
+        channel = self._content.channel
         outcomes = Counter(result.outcome for result in recorded)
         for outcome, count in outcomes.items():
-            metrics.SENDS.labels(self._content.channel, provider.name, outcome).inc(count)
+            metrics.SENDS.labels("campaign", channel, provider.name, outcome).inc(count)
+        one = recorded[0]  # of each claim: to time every call would cost more than it tells
+        if one.outcome != AttemptOutcome.RENDER_ERROR:
+            metrics.SEND_SECONDS.labels(channel, provider.name).observe(
+                (one.finished_at - one.started_at).total_seconds()
+            )
         self.sent += outcomes[AttemptOutcome.ACCEPTED]
+
+    @staticmethod
+    def _count_unknown(statuses: Iterable[str]) -> None:
+        metrics.UNKNOWN.inc(sum(status == MessageStatus.UNKNOWN for status in statuses))
 
     async def _send(self, message: ClaimedMessage, provider: Provider, latest: float) -> Result | None:
         """What came of one call, begun by `latest`; None: none was, or it was refused for no fault of the message."""

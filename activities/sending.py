@@ -204,7 +204,7 @@ class SendingActivities:
                 (datetime.now(UTC) - rendered.due_since).total_seconds()
             )
         metrics.SEND_SECONDS.labels(claim.channel, provider.name).observe(time.monotonic() - begun)
-        metrics.SENDS.labels(claim.channel, provider.name, outcome.outcome).inc()
+        metrics.SENDS.labels("notification", claim.channel, provider.name, outcome.outcome).inc()
         await self._tell_breaker(claim, outcome, failure)
         return outcome
 

@@ -14,6 +14,7 @@ from temporalio.client import Client
 
 from activities.temporal import connect
 from bridge.backlog import Backlog
+from bridge.campaign_states import CampaignStates
 from bridge.consumer import RecordConsumer
 from bridge.intake import Intake, Step, no_step
 from bridge.kafka_settings import kafka_config
@@ -98,6 +99,7 @@ async def run(
             definitions=catalogue,
             starter=Starter(client, public_url=settings.public_url),
             backlog=Backlog(store, limit=settings.max_untried),
+            campaigns=CampaignStates(sessions),
             remembered_for=settings.retention.ledger,
             readiness=readiness,
             stopping=stopping,
@@ -122,6 +124,7 @@ class _Parts:
         definitions: CatalogueStore,
         starter: Starter,
         backlog: Backlog,
+        campaigns: CampaignStates,
         remembered_for: timedelta | None,
         readiness: Readiness,
         stopping: asyncio.Event,
@@ -131,6 +134,7 @@ class _Parts:
         self._definitions = definitions
         self._starter = starter
         self.backlog = backlog
+        self.campaigns = campaigns
         self._remembered_for = remembered_for
         self.readiness = readiness
         self.stopping = stopping
@@ -169,7 +173,7 @@ async def _serve(consumers: list[RecordConsumer], outcomes: OutcomePublisher, pa
     patience = Patience(parts.readiness, parts.stopping, owner="bridge")
     reading = [asyncio.create_task(consumer.run()) for consumer in consumers]
     publishing = asyncio.create_task(outcomes.run())
-    counting = asyncio.create_task(parts.backlog.keep_fresh(patience))
+    counting = [asyncio.create_task(part.keep_fresh(patience)) for part in (parts.backlog, parts.campaigns)]
     waiting = asyncio.create_task(parts.stopping.wait())
     await asyncio.wait({*reading, publishing, waiting}, return_when=asyncio.FIRST_COMPLETED)
     log.info("bridge.stopping")
@@ -177,9 +181,9 @@ async def _serve(consumers: list[RecordConsumer], outcomes: OutcomePublisher, pa
         consumer.stop()
     parts.stopping.set()
     results = await asyncio.gather(*reading, publishing, return_exceptions=True)
-    for task in (counting, waiting):
+    for task in (*counting, waiting):
         task.cancel()
-    await asyncio.gather(counting, waiting, return_exceptions=True)
+    await asyncio.gather(*counting, waiting, return_exceptions=True)
     for result in results:
         if isinstance(result, BaseException):
             raise result

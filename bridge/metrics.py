@@ -24,6 +24,11 @@ STORE_SECONDS = Histogram("tidings_bridge_store_seconds", "The transaction of on
 REBALANCES = Counter("tidings_bridge_rebalances_total", "Changes of assignment", ["group", "kind"])
 OUTCOMES = Counter("tidings_bridge_outcomes_total", "Outcomes published", ["status"])
 OUTCOME_AGE = Gauge("tidings_bridge_outcome_age_seconds", "Age of the oldest outcome that is not published")
+CAMPAIGNS = Gauge(
+    "tidings_campaigns",
+    "Campaigns that have not ended; reason is why one paused, and empty where somebody paused it",
+    ["state", "channel", "reason"],
+)
 OUTCOME_SECONDS = Histogram(
     "tidings_bridge_outcome_delay_seconds",
     "From the outbox to the broker",

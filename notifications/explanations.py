@@ -82,6 +82,18 @@ REASONS: Mapping[str, str] = {
     "provider_paused": "an operator paused its provider",
     "breaker_open": "its provider failed too often in a row and was not called any more",
 }
+# Why a campaign is paused or was given up; any other word is one of REASONS, or a provider's code.
+CAMPAIGN_REASONS: Mapping[str, str] = {
+    "operator": "somebody sent the signal `pause` in the Temporal UI",
+    "shard_failed": (
+        "a part of its work broke off five times in a row; the last of its shards' workflows in the Temporal UI "
+        "says why"
+    ),
+    "category_gone": "its category is gone: put it back into categories.yaml, and apply the catalogue",
+    "unknown_audience": "the list that it was for is gone",
+    "not_ready": "its template or its category was taken out of the catalogue before it was prepared",
+    "prepare_failed": "writing down who gets it broke off; its workflow in the Temporal UI says why",
+}
 HOLDS: Mapping[str, str] = {
     "provider_paused": (
         "It waits: an operator paused its provider. It goes on within 5 minutes of "
@@ -102,7 +114,8 @@ STUCK_ADVICE = "Mend the cause, then `retry`; or `reroute` it to another channel
 NOT_STARTED = "It is stored and its workflow has not begun yet."
 NOT_SEEN = (
     "No event with this source and id has arrived. Check both texts, the topic and the broker's address; one that was "
-    "sent a moment ago may still be on its way (the bridge's lag is in its metrics)."
+    "sent a moment ago may still be on its way (the bridge's lag is in its metrics). A cancel that was carried out is "
+    "not kept under its own id: look at what it cancels."
 )
 LAUNCHED = "It launched a campaign: whom it reaches, and why not the others, is in the campaign's account."
 REJECTED = "The event itself is wrong, so it was set aside and nothing was sent."
@@ -121,6 +134,11 @@ def explain_skip(reason: str | None) -> str:
 def explain_stuck(reason: str, provider: str | None) -> str:
     """Why a message waits for an operator: the ledger's own word, or what the provider answered last."""
     return REASONS.get(reason) or f"{provider or 'the provider'} answered {reason}, and no further try is left"
+
+
+def explain_campaign(reason: str) -> str:
+    """Why a campaign is paused or was given up, inside a sentence."""
+    return CAMPAIGN_REASONS.get(reason) or REASONS.get(reason) or f"its provider answered {reason}"
 
 
 def explain_reason(reason: str) -> str:

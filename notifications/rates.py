@@ -2,8 +2,8 @@
 
 The generic cell rate algorithm (ITU-T I.371): a key has a time at which its next message is due; each message moves
 it on by `1 / rate`. In any one second a key lets at most `rate + max(1, rate * 0.25 s)` messages through, and a grant
-that is used within `USE_WITHIN_SECONDS` adds no more than as much again: at the provider it is never above
-`rate + max(1, rate * 0.5 s)`.
+that is used within `USE_WITHIN_SECONDS` adds no more than as much again: together `rate + max(1, rate * 0.5 s)`. Where
+a machine is too slow for that, more may come together in one second (`latest_use`); the mean is kept all the same.
 """
 
 import asyncio

@@ -89,8 +89,8 @@ class CampaignState(StrEnum):
 
     DRAFT = "draft"
     SCHEDULED = "scheduled"  # launched for a later time; nothing is prepared yet
-    PREPARING = "preparing"  # its recipients are being written down
-    RUNNING = "running"  # prepared; sends from `starts_at` on
+    PREPARING = "preparing"  # its recipients are written down; then it waits for `starts_at`
+    RUNNING = "running"  # its time has come, and it is sent
     PAUSED = "paused"
     COMPLETED = "completed"
     CANCELLED = "cancelled"

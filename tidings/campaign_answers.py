@@ -9,6 +9,7 @@ from rich.text import Text
 
 from api.schemas.campaign_account import CampaignMessageAnswer, CampaignMessageView
 from api.schemas.campaigns import CampaignAccount, CampaignAnswer, CampaignView, CommandLog, DryRunAnswer, ReachView
+from notifications.explanations import explain_campaign
 from notifications.statuses import CampaignState, MessageStatus
 from tidings.answers import console
 
@@ -136,7 +137,8 @@ def _show_campaign(one: CampaignView) -> None:
         Text.assemble((f"{one.name}  ", "bold"), (one.state.value, _STYLES.get(one.state, "yellow")), f"  {one.id}")
     )
     if one.pause_reason is not None:
-        out.print(Text(f"because of {one.pause_reason}: docs/operations/campaigns.md says what to do", style="yellow"))
+        said = f"{one.pause_reason}: {explain_campaign(one.pause_reason)}; docs/operations/campaigns.md says what to do"
+        out.print(Text(said, style="yellow"))
     rate = f"{one.rate.per_second:g} a second at most" if one.rate is not None else "as fast as the providers take it"
     out.print(Text(f"{one.channel}, category {one.category}, {rate}"))
     if one.state is CampaignState.SCHEDULED and one.starts_at is not None:
@@ -151,7 +153,8 @@ def _words(seconds: float) -> str:
 
 def _show_account(account: CampaignAccount) -> None:
     out = console()
-    out.print(Text(f"{account.targeted:>11,}  targeted"))
+    people = f": {account.recipients:,} people" if account.recipients not in {0, account.targeted} else ""
+    out.print(Text(f"{account.targeted:>11,}  targeted{people}"))
     for status in MessageStatus:
         if count := account.by_status.get(status):
             out.print(Text(f"{count:>11,}  {status}{_reasons(account, status)}", style="red" if status in _BAD else ""))

@@ -6,6 +6,7 @@ import typer
 from rich.progress import BarColumn, TextColumn, TimeRemainingColumn
 
 from api.schemas.campaigns import CampaignAnswer
+from notifications.explanations import explain_campaign
 from notifications.statuses import CampaignState, MessageStatus
 from tidings.troubled_progress import TroubledProgress
 
@@ -69,5 +70,5 @@ def _trouble(answer: CampaignAnswer) -> str:
     if answer.campaign.state is CampaignState.DRAFT:
         return "it is not launched yet"
     if answer.campaign.state is CampaignState.PAUSED and answer.campaign.pause_reason is not None:
-        return f"it paused itself: {answer.campaign.pause_reason}"
+        return f"it is paused: {explain_campaign(answer.campaign.pause_reason)}"
     return ""

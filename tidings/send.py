@@ -107,7 +107,7 @@ async def _run(settings: Settings, wish: Wish, *, seconds: float | None, as_json
             addressed.check_followable()
         sent = await _produce(addressed, links)
         if not as_json:
-            _tell(sent)
+            _tell(sent, is_cancel=addressed.makes is None)
         answer = None
         if seconds is not None and sessions is not None and sent.source and sent.id:
             told = (lambda _: None) if as_json else _tell_change
@@ -183,7 +183,7 @@ async def _produce(addressed: Addressed, links: Links) -> Sent:
     )
 
 
-def _tell(sent: Sent) -> None:
+def _tell(sent: Sent, *, is_cancel: bool) -> None:
     out = console()
     out.print(Text.assemble(("produced", "bold green"), f" to {sent.topic}[{sent.partition}] at {sent.offset}"))
     if sent.notification_id is not None:
@@ -192,7 +192,12 @@ def _tell(sent: Sent) -> None:
     if sent.campaign_id is not None:
         out.print(Text(f"campaign      {sent.campaign_id}"))
         out.print(Text(f"watch it: python -m tidings campaign watch {sent.campaign_id}"))
-    if sent.id is not None:
+    if sent.id is None:
+        return
+    if is_cancel:
+        out.print(Text("what became of it: look at what it cancels"))
+        out.print(Text(f"whether it was rejected: python -m tidings explain {sent.id}"))
+    else:
         out.print(Text(f"what became of it: python -m tidings explain {sent.id}"))
 
 

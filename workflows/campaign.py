@@ -19,7 +19,7 @@ with workflow.unsafe.imports_passed_through():
     from workflows.retries import OWN_SERVERS_RETRY, PREPARE_HEARTBEAT, PREPARE_START_TO_CLOSE
     from workflows.shard import ShardInput, ShardWorkflow
 
-SHARDS_AT_ONCE = 4
+SHARDS_AT_ONCE = 2
 SHARD_AGAIN = timedelta(seconds=5)  # one that broke off begins again after that
 _SHARDS_READ = 50
 SHARD_TRIES = 5  # in a row that end in a fault of ours, or in the Temporal UI: then somebody has to look

@@ -10,7 +10,7 @@ from temporalio.common import SearchAttributeUpdate
 with workflow.unsafe.imports_passed_through():
     from activities.campaigns import CampaignView
     from activities.temporal import CHANNEL, DELIVERY_STATUS, PROVIDER
-    from notifications.explanations import explain_stuck
+    from notifications.explanations import explain_campaign, explain_stuck
     from notifications.plans import MessageState
     from notifications.statuses import CampaignState
 
@@ -55,7 +55,8 @@ def campaign_details(view: CampaignView) -> str:
     """Markdown for the Temporal UI: where a campaign stands, and what to do where it paused itself."""
     if view.state is CampaignState.PAUSED and view.pause_reason is not None:
         return (
-            f"## The campaign paused itself: **{view.pause_reason}**\n\n"
+            f"## The campaign is paused: **{view.pause_reason}**\n\n"
+            f"The reason: {explain_campaign(view.pause_reason)}.\n\n"
             "Mend the cause, then *Send a Signal*: `resume` to go on, `cancel` to give up what is not sent."
         )
     return f"Campaign: **{view.state}**"

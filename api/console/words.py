@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from api.schemas.campaigns import CampaignAccount, CampaignAnswer, CampaignView, CommandView
-from notifications.explanations import REASONS
+from notifications.explanations import explain_campaign
 from notifications.statuses import CampaignState, MessageStatus
 
 _STATUSES = {
@@ -57,6 +57,7 @@ _COMMANDS = {
 }
 _BY = {"api": "somebody with the API token", "temporal": "Tidings (Temporal)"}
 _SPOKEN_STEP = 10  # percent
+_WHOLE = 10  # a second; a slower pace is shown with a digit after the point
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,10 +118,11 @@ def answer_counts(account: CampaignAccount) -> list[tuple[str, int]]:
 
 
 def percent_done(account: CampaignAccount | None) -> int:
-    """Of those targeted, how many need nothing more."""
+    """Of those targeted, how many were seen to their end; what was cancelled was not."""
     if account is None or not account.targeted:
         return 0
-    left = account.by_status.get(MessageStatus.PENDING, 0) + account.in_flight
+    undone = (MessageStatus.PENDING, MessageStatus.CANCELLED)
+    left = sum(account.by_status.get(status, 0) for status in undone) + account.in_flight
     return 100 * (account.targeted - left) // account.targeted
 
 
@@ -137,10 +139,14 @@ def why(campaign: CampaignView) -> str | None:
     """Why it paused itself or was given up, and what to do."""
     if campaign.pause_reason is None:
         return None
-    said = REASONS.get(campaign.pause_reason, f"the provider answered “{campaign.pause_reason}”")
+    said = explain_campaign(campaign.pause_reason)
     if campaign.state is CampaignState.FAILED:
         return f"Tidings gave it up: {said}."
-    return f"Tidings paused it: {said}. Have the cause mended, then press Resume; or cancel what is not sent."
+    return f"It is paused: {said}. Have the cause mended, then press Resume; or cancel what is not sent."
+
+
+def pace(per_second: float) -> str:
+    return f"{per_second:,.0f}" if per_second >= _WHOLE else f"{per_second:,.1f}"
 
 
 def rate(per_second: float | None) -> str:
@@ -154,9 +160,13 @@ def audience(wanted: Mapping[str, Any]) -> str:
     return {"all": "everybody", "filter": "recipients by a filter", "list": "an uploaded list"}[next(iter(wanted))]
 
 
+def who(by: str) -> str:
+    return _BY.get(by, by)
+
+
 def log(commands: Sequence[CommandView]) -> list[Entry]:
     """Newest first."""
-    return [Entry(each.at, _BY.get(each.by, each.by), _what(each)) for each in reversed(commands)]
+    return [Entry(each.at, who(each.by), _what(each)) for each in reversed(commands)]
 
 
 def _what(command: CommandView) -> str:

@@ -17,6 +17,7 @@ _ID = "0c7f5f0e-6f0e-4b5a-9a58-3a1f6b3a7a11"
 _ACCOUNT: dict[str, JsonValue] = {
     "at": "2027-03-01T08:00:12Z",
     "targeted": 5000,
+    "recipients": 5000,
     "by_status": {"pending": 2980, "sending": 50, "sent": 1850, "skipped": 120},
     "skipped": {"opted_out": 100, "no_address": 20},
     "in_flight": 50,
@@ -92,6 +93,7 @@ class CampaignAccount(BaseModel):
 
     at: datetime
     targeted: int
+    recipients: int = Field(description="People; with push somebody with two devices is two messages.")
     by_status: dict[MessageStatus, int]
     skipped: dict[str, int] = Field(description="Those that were skipped, by reason.")
     in_flight: int = Field(description="Calls that have begun and not ended: the messages that are `sending`.")
@@ -101,6 +103,7 @@ class CampaignAccount(BaseModel):
         return cls(
             at=account.at,
             targeted=account.targeted,
+            recipients=account.recipients,
             by_status=dict(account.by_status),
             skipped=dict(account.skipped),
             in_flight=account.in_flight,

@@ -29,11 +29,15 @@ _ACCEPTED = (
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """Messages by status, at one instant; `skipped` by reason adds up to the status of that name."""
+    """Messages by status, at one instant; `skipped` by reason adds up to the status of that name.
+
+    `recipients` are the people behind them: fewer than messages, where somebody has several devices.
+    """
 
     at: datetime
     by_status: Mapping[MessageStatus, int]
     skipped: Mapping[str, int] = field(default_factory=dict)
+    recipients: int = 0
 
     @property
     def targeted(self) -> int:
@@ -68,11 +72,12 @@ async def count(sessions: Sessions, campaign_id: UUID) -> Account:
     by_status: dict[MessageStatus, int] = defaultdict(int)
     skipped: dict[str, int] = {}
     rows = await execute_alone(sessions, COUNT, {"campaign": campaign_id})
-    for status, reason, number in rows:
+    for status, reason, number, _ in rows:
         by_status[MessageStatus(status)] += number
         if reason is not None:
             skipped[reason] = number
-    return Account(datetime.now(UTC), dict(by_status), skipped)
+    recipients = rows[0][3] if rows else 0  # of the campaign, in each row
+    return Account(datetime.now(UTC), dict(by_status), skipped, recipients)
 
 
 @dataclass(frozen=True, slots=True)

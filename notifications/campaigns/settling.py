@@ -18,9 +18,13 @@ BLOCK = 8 * RANGE_SIZE  # numbers that one transaction looks at
 
 @dataclass(frozen=True, slots=True)
 class Settled:
-    """What became of one block: `open` calls may still be answered, `next` is where the next block begins, or None."""
+    """What became of one block: `rows` ended, `unknown` of them so; `open` calls may still be answered.
+
+    `next` is where the next block begins, or None.
+    """
 
     rows: int
+    unknown: int
     open: int
     next: int | None
 
@@ -39,5 +43,5 @@ class Settling:
         ((last,),) = await execute_alone(self._sessions, sql.LAST, where)
         upto = after + self._block
         block = where | {"after": after, "upto": upto, "answer_window": self._answer_window}
-        ((rows, still_open),) = await execute_alone(self._sessions, sql.SETTLE, block)
-        return Settled(rows, still_open, upto if upto < last else None)
+        ((rows, unknown, still_open),) = await execute_alone(self._sessions, sql.SETTLE, block)
+        return Settled(rows, unknown, still_open, upto if upto < last else None)

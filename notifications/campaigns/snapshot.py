@@ -86,11 +86,14 @@ class Snapshot:
         rows = (await execute(session, statement, {**message, **cut.source.parameters})).rowcount
         if campaign.outcomes == "all":
             await execute(session, queries.TELL_SKIPPED, {"id": campaign.id, "last_seq": last_seq})
+        people = rows
+        if channel is Channel.PUSH:  # one message for each device
+            people = (await execute(session, queries.PEOPLE, {"id": campaign.id, "last_seq": last_seq})).scalar_one()
         if cut.is_last:
-            parameters = {"id": campaign.id, "last_seq": last_seq + rows, "size": RANGE_SIZE}
+            parameters = {"id": campaign.id, "last_seq": last_seq + rows, "size": RANGE_SIZE, "people": people}
             await execute(session, queries.FINISH, parameters)
         else:
-            await execute(session, queries.ADVANCE, {"id": campaign.id, "upto": cut.upto})
+            await execute(session, queries.ADVANCE, {"id": campaign.id, "upto": cut.upto, "people": people})
         return Block(rows, done=cut.is_last)
 
     async def _cut(self, session: AsyncSession, campaign: Row[Any]) -> _Cut:

@@ -4,7 +4,7 @@
 COUNT = """
 SELECT CASE WHEN m.status = 'pending' AND c.cancelled_at IS NOT NULL THEN 'cancelled' ELSE m.status END AS status,
        CASE WHEN m.status = 'skipped' THEN m.reason END AS reason,
-       m.count
+       m.count, c.recipients
 FROM campaigns c CROSS JOIN LATERAL (
     SELECT status, reason, count(*) AS count FROM (
         SELECT status, CASE WHEN status = 'skipped' THEN reason END AS reason

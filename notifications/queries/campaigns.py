@@ -1,9 +1,10 @@
 """Campaigns as their commands and workflows read and write them. Nobody here commits."""
 
+from collections.abc import Collection
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import tuple_
+from sqlalchemy import func, tuple_
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
@@ -60,3 +61,10 @@ async def list_campaigns(
     if before is not None:
         statement = statement.where(tuple_(col(Campaign.created_at), col(Campaign.id)) < before)
     return list(await session.exec(statement))
+
+
+async def count_under_way(session: AsyncSession, ended: Collection[str]) -> list[tuple[str, str, str | None, int]]:
+    """How many there are of each state, channel and reason of a pause, those that have ended left out."""
+    kind = (col(Campaign.state), col(Campaign.channel), col(Campaign.pause_reason))
+    statement = select(*kind, func.count()).where(col(Campaign.state).not_in(ended)).group_by(*kind)
+    return [(state, channel, reason, count) for state, channel, reason, count in await session.exec(statement)]

@@ -18,7 +18,9 @@ WITH found AS (
     RETURNING m.*
 ), told AS ({tell("changed")}
 )
-SELECT (SELECT count(*) FROM changed) AS settled, (SELECT count(*) FROM found WHERE NOT is_over) AS open
+SELECT (SELECT count(*) FROM changed) AS settled,
+       (SELECT count(*) FROM changed WHERE status = 'unknown') AS unknown,
+       (SELECT count(*) FROM found WHERE NOT is_over) AS open
 """
 
 LAST = "SELECT coalesce((SELECT seq FROM messages WHERE origin_id = %(campaign)s ORDER BY seq DESC LIMIT 1), 0) AS seq"

@@ -58,11 +58,17 @@ def insert(source: Source, channel: Channel) -> str:
 
 TELL_SKIPPED = tell("messages WHERE origin_id = :id AND seq > :last_seq AND status = 'skipped' ORDER BY seq")
 
-ADVANCE = "UPDATE campaigns SET prepared_to = :upto, updated_at = now() WHERE id = :id"
+# A block has whole recipients: none of them is in another one.
+PEOPLE = "SELECT count(DISTINCT recipient_id) FROM messages WHERE origin_id = :id AND seq > :last_seq"
+
+ADVANCE = """
+UPDATE campaigns SET prepared_to = :upto, recipients = recipients + :people, updated_at = now() WHERE id = :id
+"""
 
 FINISH = """
 WITH prepared AS (
-    UPDATE campaigns SET prepared_at = now(), updated_at = now() WHERE id = :id RETURNING id, round
+    UPDATE campaigns SET prepared_at = now(), recipients = recipients + :people, updated_at = now() WHERE id = :id
+    RETURNING id, round
 )
 INSERT INTO campaign_ranges (campaign_id, round, first_seq, last_seq, epoch)
 SELECT p.id, p.round, first, least(first + :size - 1, CAST(:last_seq AS bigint)), 0

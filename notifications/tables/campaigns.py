@@ -46,6 +46,7 @@ class Campaign(SQLModel, table=True):
     expires_at: datetime | None = timestamp()  # of its messages; set by launch
     prepared_to: str | None = None  # the cursor of the snapshot (a recipient's id) or of a later round (a number)
     prepared_at: datetime | None = timestamp()
+    recipients: int = Field(default=0, sa_type=BigInteger)  # distinct ones with a message, as far as it is prepared
     launched_at: datetime | None = timestamp()
     started_at: datetime | None = timestamp()
     paused_at: datetime | None = timestamp()

@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
+from prometheus_client import REGISTRY
 from typing_extensions import override
 
 from activities.lanes import Lanes, Tools
@@ -14,14 +15,16 @@ from notifications.breaker import Breaker
 from notifications.campaigns.contents import CampaignContent
 from notifications.campaigns.ranges import ClaimedMessage, Hold, RangeLedger
 from notifications.campaigns.watch import Controls, Watch
+from notifications.database import execute, transaction
 from notifications.dead_addresses import DeadAddresses
+from notifications.providers.base import UnknownOutcome
 from notifications.providers.memory import MemoryProvider
 from notifications.rates import USE_WITHIN_SECONDS, ProviderRates, Rates
 from notifications.rendering.render import Renderer
 from notifications.statuses import Channel
 from tests.activities.desk import new_name
+from tests.support.campaigns import insert_campaign, statuses_of
 from tests.support.integration import HASH_KEY, LINKS, House
-from tests.support.running_campaigns import insert_campaign, statuses_of
 
 DATA = {"discount": "20 %", "code": "SPRING27", "ends": "2027-03-14", "shop_url": "https://acme.example/spring"}
 
@@ -148,3 +151,34 @@ async def test_nobody_holds_slots_while_waiting_for_a_rate(house: House):
     async with asyncio.timeout(20):
         await running
     assert await statuses_of(house.sessions, campaign) == {"sent": 1, "pending": 1}
+
+
+async def test_calls_and_what_holds_them_up_are_counted(house: House):
+    one = Range(house, per_second=20)
+    await one.fill(15)
+    await (await one.lanes()).run()
+    labels = {"channel": "email", "provider": one.provider.name}
+    counted = labels | {"origin": "campaign", "outcome": "accepted"}
+    assert REGISTRY.get_sample_value("tidings_sends_total", counted) == 15
+    assert REGISTRY.get_sample_value("tidings_campaign_rate_wait_seconds_total", labels)
+    assert REGISTRY.get_sample_value("tidings_send_duration_seconds_count", labels)
+
+
+async def test_an_answer_that_was_lost_is_counted(house: House):
+    def unknown() -> float:
+        return REGISTRY.get_sample_value("tidings_campaign_unknown_total") or 0.0
+
+    before = unknown()
+    one = Range(house, per_second=None)
+    campaign = await one.fill(2)
+    async with transaction(house.sessions) as session:
+        await execute(
+            session,
+            "UPDATE messages SET status = 'sending', attempt = 1, range_epoch = 0,"
+            " claimed_at = now() - interval '1 hour' WHERE origin_id = :id AND seq = 1",
+            {"id": campaign},
+        )
+    one.provider.script([UnknownOutcome("timeout")])
+    await (await one.lanes()).run()
+    assert await statuses_of(house.sessions, campaign) == {"unknown": 2}
+    assert unknown() - before == 2

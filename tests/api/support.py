@@ -164,7 +164,7 @@ _offsets = iter(range(1_000_000))
 def rejected_row(event_id: str, **changes: Any) -> RejectedEvent:
     values: dict[str, Any] = {
         "topic": unique("topic"),
-        "partition": 0,
+        "partition": 1_000,  # no broker of the tests gives as many, so no event that a bridge rejects has its place
         "offset": next(_offsets),
         "headers": [],
         "source": SOURCE,

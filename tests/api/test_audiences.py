@@ -9,7 +9,7 @@ from notifications.database import Sessions
 from notifications.tables import AudienceMember
 from tests.api.support import unique
 from tests.support.audiences import insert_recipients
-from tests.support.campaigns import category_of, insert_campaign
+from tests.support.campaigns import category_of, insert_unprepared
 
 
 @pytest.fixture
@@ -176,7 +176,7 @@ async def test_an_audience_that_a_campaign_has_yet_to_read_stays(
     client: AsyncClient, sessions: Sessions, changes: dict[str, Any], status: int
 ) -> None:
     audience = await saved(client)
-    campaign = await insert_campaign(sessions, category_of(), {"list": audience["id"]}, **changes)
+    campaign = await insert_unprepared(sessions, category_of(), {"list": audience["id"]}, **changes)
     answer = await client.delete(f"/v1/audiences/{audience['id']}")
     assert answer.status_code == status
     assert status == 204 or str(campaign) in answer.json()["detail"]

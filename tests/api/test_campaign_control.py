@@ -7,7 +7,7 @@ from httpx import AsyncClient
 
 from api.memory import MemoryWorkflows
 from notifications.database import Sessions
-from tests.support.running_campaigns import change_campaign, insert_campaign
+from tests.support.campaigns import change_campaign, insert_campaign
 
 
 async def test_the_answer_counts_after_the_command_and_not_a_second_before(client: AsyncClient, sessions: Sessions):

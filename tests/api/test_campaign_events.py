@@ -8,8 +8,8 @@ from api.memory import MemoryPublisher
 from notifications.database import Sessions
 from notifications.ids import event_uuid
 from tests.api.support import notification_row, rejected_row, save, unique
+from tests.support.campaigns import campaign_row
 from tests.support.events import SOURCE, call_off, launch
-from tests.support.running_campaigns import a_campaign
 
 
 async def test_a_launch_and_its_cancel_are_produced_in_order(client: AsyncClient, publisher: MemoryPublisher):
@@ -42,7 +42,7 @@ async def test_an_id_that_another_campaign_has_is_refused(
     client: AsyncClient, publisher: MemoryPublisher, sessions: Sessions
 ):
     made = launch()
-    row = a_campaign(id=event_uuid(SOURCE, made["id"]), source=SOURCE, event_id=made["id"], payload_hash=b"another")
+    row = campaign_row(id=event_uuid(SOURCE, made["id"]), source=SOURCE, event_id=made["id"], payload_hash=b"another")
     await save(sessions, row)
     answer = await client.post("/v1/events", json=made)
     assert (answer.status_code, answer.json()["reason"]) == (409, "id_reused")
@@ -55,7 +55,7 @@ async def test_an_id_that_another_campaign_has_is_refused(
 
 async def test_a_launch_is_explained(client: AsyncClient, sessions: Sessions):
     made = launch()
-    row = a_campaign(id=event_uuid(SOURCE, made["id"]), source=SOURCE, event_id=made["id"])
+    row = campaign_row(id=event_uuid(SOURCE, made["id"]), source=SOURCE, event_id=made["id"])
     campaign = str(row.id)
     await save(sessions, row)
     answer = (await client.get("/v1/events", params={"source": SOURCE, "id": made["id"]})).json()

@@ -9,7 +9,7 @@ from httpx import AsyncClient
 from api.collaborators import WorkflowsUnavailableError
 from api.memory import MemoryWorkflows
 from notifications.database import Sessions, execute, transaction
-from tests.support.running_campaigns import change_campaign, insert_campaign, statuses_of
+from tests.support.campaigns import change_campaign, insert_campaign, statuses_of
 
 ACCEPT = {"accept_duplicate": True}
 

@@ -39,7 +39,7 @@ async def test_a_patch_mends_it(client: AsyncClient, sessions: Sessions, publish
     (record,) = publisher.records
     assert (record.topic, record.key) == ("transactional.notifications", "cus_42")
     replayed = json.loads(record.value)
-    assert replayed["replayof"] == f"{row.topic}/0/{row.offset}", "it names the old one"
+    assert replayed["replayof"] == f"{row.topic}/1000/{row.offset}", "it names the old one"
     assert (replayed["id"], replayed["type"]) == (row.event_id, "payment.succeeded")
     assert parse(Record(value=record.value)).id == row.event_id
     assert await _state(client, row) == "replayed"

@@ -26,8 +26,8 @@ from notifications.queries.outbox import Outcome, become_publisher
 from notifications.queries.reconciliation import ReconciliationStore, Unpublished
 from notifications.statuses import MessageStatus
 from tests.bridge.running import eventually
+from tests.support.campaigns import insert_campaign
 from tests.support.faulty_kafka import MSG_SIZE_TOO_LARGE, NOT_ENOUGH_REPLICAS, PRODUCE, FaultyCluster
-from tests.support.running_campaigns import insert_campaign
 
 
 class _Bench:

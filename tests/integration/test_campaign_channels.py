@@ -39,6 +39,7 @@ async def test_each_device_of_a_recipient_gets_it(marketer: Marketer):
     campaign = await marketer.launch(Channel.PUSH, recipients)
     assert await marketer.result(campaign) == "completed"
     assert await marketer.account(campaign) == {"sent": 9}
+    assert (await marketer.look(campaign))["account"]["recipients"] == 3
     items = await marketer.items(campaign, provider="fcm")
     assert len({item["to"] for item in items}) == 9
     told = Counter(item["content"]["body"] for item in items)

@@ -29,13 +29,6 @@ async def running(postgres_server: str, temporal_address: str) -> AsyncIterator[
     await settle_temporal()
 
 
-@pytest.fixture
-async def marketer(running: Reporting) -> AsyncIterator[Marketer]:
-    await running.quiet()
-    yield Marketer(running)
-    await running.quiet()
-
-
 async def launch_into_a_hanging_vendor(marketer: Marketer) -> str:
     """Ten who agreed and one who did not; as many calls as may be are under way."""
     await marketer.reporting.fault("twilio", latency_ms=HANG_MS)

@@ -1,38 +1,18 @@
 """A vendor that fails for everybody burns nobody: ranges wait, or the campaign pauses and says why; on real servers."""
 
-from collections.abc import AsyncIterator, Sequence
-from contextlib import AsyncExitStack
+from collections.abc import Sequence
 from typing import Any
-
-import pytest
 
 from activities.temporal import campaign_workflow_id
 from notifications.database import execute_alone
 from notifications.statuses import Channel
 from tests.support.integration import until
 from tests.support.marketing import Marketer
-from tests.support.postgres import fresh_database
-from tests.support.reporting import Reporting, running_reporting
-from tests.support.servers import settle_temporal
 
 MANY = 120
 _ATTEMPTS = "SELECT outcome, count(*) FROM attempts WHERE origin_id = %(id)s GROUP BY outcome"
 
 _PAUSED = 'WorkflowType="CampaignWorkflow" AND DeliveryStatus="paused"'  # as docs/operations/campaigns.md has it
-
-
-@pytest.fixture(scope="module")
-async def running(postgres_server: str, temporal_address: str) -> AsyncIterator[Reporting]:
-    async with AsyncExitStack() as stack:
-        url = await stack.enter_async_context(fresh_database(postgres_server))
-        yield await stack.enter_async_context(running_reporting(temporal_address, url))
-    await settle_temporal()
-
-
-@pytest.fixture
-async def marketer(running: Reporting) -> AsyncIterator[Marketer]:
-    yield Marketer(running)
-    await running.quiet()
 
 
 async def attempts(marketer: Marketer, campaign: str) -> dict[str, int]:

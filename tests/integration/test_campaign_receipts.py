@@ -1,33 +1,11 @@
 """What vendors report of a campaign's messages, from the sandbox through the webhook into its account."""
 
-from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack
-
-import pytest
 from sqlmodel import select
 
 from notifications.statuses import Channel
 from notifications.tables import Suppression
 from tests.support.integration import until
 from tests.support.marketing import Marketer
-from tests.support.postgres import fresh_database
-from tests.support.reporting import Reporting, running_reporting
-from tests.support.servers import settle_temporal
-
-
-@pytest.fixture(scope="module")
-async def running(postgres_server: str, temporal_address: str) -> AsyncIterator[Reporting]:
-    async with AsyncExitStack() as stack:
-        url = await stack.enter_async_context(fresh_database(postgres_server))
-        yield await stack.enter_async_context(running_reporting(temporal_address, url))
-    await settle_temporal()
-
-
-@pytest.fixture
-async def marketer(running: Reporting) -> AsyncIterator[Marketer]:
-    await running.quiet()
-    yield Marketer(running)
-    await running.quiet()
 
 
 async def until_account(marketer: Marketer, campaign: str, expected: dict[str, int]) -> None:

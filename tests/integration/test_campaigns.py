@@ -19,9 +19,9 @@ from notifications.ids import event_uuid
 from notifications.providers.base import ErrorScope, PermanentDeliveryError, TransientDeliveryError
 from notifications.statuses import CampaignState, Channel, MessageStatus
 from notifications.tables import Campaign
+from tests.support.campaigns import statuses_of
 from tests.support.events import SOURCE, call_off, launch, unique
 from tests.support.integration import House, until
-from tests.support.running_campaigns import statuses_of
 
 ANA = Asked(by="ana")
 TEXT = "{{ data.discount }} off for {{ recipient.id | default('you', true) }}"

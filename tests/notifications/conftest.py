@@ -1,11 +1,14 @@
 """Two processes at one ledger. Claims may be taken over at once: whoever tests the wait for a call says so."""
 
+from collections.abc import AsyncIterator
 from datetime import timedelta
 
 import pytest
+from pydantic import SecretStr
 
-from notifications.database import Sessions
+from notifications.database import Sessions, create_engine, create_sessions
 from notifications.ledger import Ledger
+from tests.support.postgres import fresh_database
 
 
 @pytest.fixture
@@ -16,3 +19,12 @@ def ledger(sessions: Sessions) -> Ledger:
 @pytest.fixture
 def other(sessions: Sessions) -> Ledger:
     return Ledger(sessions, process="worker-b", call_window=timedelta())
+
+
+@pytest.fixture(scope="module")
+async def own_database(postgres_server: str) -> AsyncIterator[Sessions]:
+    """For tests that count what is in whole tables."""
+    async with fresh_database(postgres_server) as url:
+        engine = create_engine(SecretStr(url))
+        yield create_sessions(engine)
+        await engine.dispose()

@@ -1,13 +1,16 @@
 import pytest
 
+from activities.batches import CATEGORY_GONE
 from notifications.explanations import (
     explain_attempt,
+    explain_campaign,
     explain_message,
     explain_notification,
     explain_reason,
     explain_skip,
 )
 from notifications.statuses import AttemptOutcome, MessageStatus, NotificationStatus, SkipReason
+from workflows.campaign import SHARD_FAILED
 
 
 @pytest.mark.parametrize("reason", list(SkipReason))
@@ -35,6 +38,12 @@ def test_words_of_a_newer_version_are_shown_as_they_are() -> None:
     assert "moonphase" in explain_skip("moonphase")
     assert explain_attempt("moonphase") == "moonphase"
     assert explain_reason("smtp_550") == "smtp_550"
+
+
+@pytest.mark.parametrize("reason", ["operator", SHARD_FAILED, CATEGORY_GONE, "breaker_open"])
+def test_what_is_no_providers_code_is_not_called_one(reason: str) -> None:
+    assert "answered" not in explain_campaign(reason)
+    assert explain_campaign("smtp_535") == "its provider answered smtp_535"
 
 
 def test_a_stuck_message_says_what_to_do() -> None:

@@ -1,21 +1,18 @@
 """What has ended goes when its time has come, in bounded batches; what may still change stays."""
 
 import asyncio
-from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
-from pydantic import SecretStr
 from sqlmodel import SQLModel
 
-from notifications.database import Sessions, create_engine, create_sessions, execute, transaction
+from notifications.database import Sessions, execute, transaction
 from notifications.retention import Kept, Retention
 from notifications.settings import RetentionSettings
 from notifications.tables import Attempt, Cancellation, Notification, OutboxEntry, Plan, ReceiptRecord, RejectedEvent
 from tests.support.ledger import message_row, notification_row
-from tests.support.postgres import fresh_database
 
 NOW = datetime.now(UTC)
 DAY = timedelta(days=1)
@@ -31,14 +28,6 @@ EVERYTHING = (
     "cancellations",
 )
 KEEP = RetentionSettings(ledger=None, outbox=None, rejected=None, receipts=None, imports=None)
-
-
-@pytest.fixture(scope="module")
-async def own_database(postgres_server: str) -> AsyncIterator[Sessions]:
-    async with fresh_database(postgres_server) as url:
-        engine = create_engine(SecretStr(url))
-        yield create_sessions(engine)
-        await engine.dispose()
 
 
 @pytest.fixture

@@ -7,15 +7,14 @@ from uuid import UUID
 
 from notifications.database import Sessions, transaction
 from notifications.tables import Message
-from tests.support.campaigns import campaign_row, category_of
+from tests.support.campaigns import campaign_row
 
 
 async def insert_with_messages(
     sessions: Sessions, statuses: Sequence[str | tuple[str, str]], messages: Any = None, **changes: Any
 ) -> UUID:
     """A pair is a status with its reason. `changes` are the campaign's, `messages` gives a message's by its number."""
-    audience = changes.pop("audience", {"all": True})
-    campaign = campaign_row(category_of(), audience, **({"state": "running"} | changes))
+    campaign = campaign_row(**changes)
     campaign_id = campaign.id
     async with transaction(sessions) as session:
         session.add(campaign)
@@ -37,7 +36,7 @@ def message_row(campaign_id: UUID, seq: int, status: str | tuple[str, str], **ch
         "category": "offers",
         "channel": "email",
         "definition": "spring-sale",
-        "definition_version": 3,
+        "definition_version": 1,
         "recipient_id": f"cus-{seq}",
         "address": f"person{seq}@example.org",
         "locale": "en",

@@ -17,7 +17,7 @@ from notifications.statuses import CampaignState
 from tests.api.support import TOKEN
 from tests.api.test_campaigns import body
 from tests.support.api_server import ApiServer
-from tests.support.running_campaigns import change_campaign, insert_campaign
+from tests.support.campaigns import change_campaign, insert_campaign
 from tests.tidings.serving import command_at, printed, serving
 from tidings.api_client import open_api
 from tidings.campaigning import Campaigning
@@ -85,9 +85,9 @@ async def test_the_same_key_is_the_same_campaign(run: Any, tmp_path: Path) -> No
 
 
 async def test_one_that_runs_is_paused_and_goes_on(run: Any, sessions: Sessions) -> None:
-    campaign = await insert_campaign(sessions, messages=3)
+    campaign = await insert_campaign(sessions, messages=3, recipients=2)
     paused = await run("pause", campaign)
-    for words in ("paused", "3  targeted", "3  pending"):
+    for words in ("paused", "3  targeted: 2 people", "3  pending"):
         assert words in paused.stdout
     assert "running" in (await run("resume", campaign)).stdout
 

@@ -14,7 +14,7 @@ from notifications.settings import Settings
 from notifications.statuses import MessageStatus
 from tests.api.support import TOKEN
 from tests.support.api_server import ApiServer
-from tests.support.running_campaigns import change_campaign, insert_campaign, statuses_of
+from tests.support.campaigns import change_campaign, insert_campaign, statuses_of
 from tests.tidings.serving import command_at, printed, serving
 from tidings.api_client import open_api
 from tidings.campaigning import Campaigning

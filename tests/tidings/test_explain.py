@@ -7,8 +7,8 @@ from typer.testing import Result
 from notifications.database import Sessions
 from notifications.ids import event_uuid
 from tests.api.support import SOURCE, attempt_row, message_row, notification_row, rejected_row, save, unique
+from tests.support.campaigns import campaign_row
 from tests.support.commands import run_command
-from tests.support.running_campaigns import a_campaign
 
 
 @pytest.fixture
@@ -49,7 +49,7 @@ async def test_the_notification_id_will_do(explain: Any, sessions: Sessions) -> 
 async def test_a_launch_by_its_id_or_the_campaigns(explain: Any, sessions: Sessions) -> None:
     event_id = unique("spring")
     campaign_id = event_uuid(SOURCE, event_id)
-    await save(sessions, a_campaign(id=campaign_id, source=SOURCE, event_id=event_id))
+    await save(sessions, campaign_row(id=campaign_id, source=SOURCE, event_id=event_id))
     for wanted in (event_id, str(campaign_id)):
         result = await explain(wanted)
         assert result.exit_code == 0

@@ -16,9 +16,9 @@ from notifications.database import Sessions, transaction
 from notifications.ids import event_uuid
 from notifications.tables import Notification
 from tests.api.support import SOURCE, notification_row, rejected_row, save, unique
+from tests.support.campaigns import change_campaign, insert_campaign
 from tests.support.commands import run_command
 from tests.support.events import call_off, launch
-from tests.support.running_campaigns import change_campaign, insert_campaign
 from tidings.composing import Wish, compose
 from tidings.following import follow, state_of
 from tidings.send import address
@@ -206,7 +206,8 @@ class TestCommand:
         result = await send("--file", file, "--wait", *topic)
         assert (result.exit_code, "a cancel sends nothing" in result.stderr) == (1, True), result.output
         assert "produced" not in result.stdout
-        assert (await send("--file", file, *topic)).exit_code == 0
+        sent = await send("--file", file, *topic)
+        assert (sent.exit_code, "look at what it cancels" in sent.stdout) == (0, True), sent.output
 
     async def test_what_cannot_be_read_is_not_waited_for(self, send: Any, tmp_path: Path) -> None:
         file = tmp_path / "event.json"

@@ -139,7 +139,7 @@ class TestPages:
         self, ana: AsyncClient, sessions: Sessions
     ) -> None:
         audience = {"recipients": ["cus-1", "cus-2"]}
-        campaign = await insert_with_messages(sessions, STATUSES, name="<b>Spring</b>", audience=audience)
+        campaign = await insert_with_messages(sessions, STATUSES, name="<b>Spring</b>", audience=audience, recipients=2)
         html = (await ana.get(f"/campaigns/{campaign}")).text
         shown = dict(re.findall(r'<div class="(\w+)(?: none)?">\s*<dt>[^<]*</dt><dd>([\d,]+)</dd>', html))
         assert sum(map(int, shown.values())) == len(STATUSES) == 7
@@ -147,7 +147,7 @@ class TestPages:
             status if isinstance(status, str) else status[0] for status in STATUSES
         }
         assert "<b>57 %</b>" not in html
-        assert "<b>71 %</b> done of <b>7</b>" in html
+        assert "<b>71 %</b> done of <b>7</b> messages to <b>2</b> people" in html
         assert "did not agree to this category" in html
         assert "2 that were named" in html
         assert "&lt;b&gt;Spring&lt;/b&gt;" in html
@@ -157,8 +157,13 @@ class TestPages:
     @pytest.mark.parametrize(
         ("state", "reason", "said"),
         [
-            ("paused", "breaker_open", "Tidings paused it: its provider failed too often in a row"),
-            ("paused", "http_401", "the provider answered “http_401”"),
+            ("paused", "breaker_open", "It is paused: its provider failed too often in a row"),
+            (
+                "paused",
+                "sendgrid_http_401",
+                "It is paused: its provider answered sendgrid_http_401. Have the cause mended",
+            ),
+            ("paused", "operator", "It is paused: somebody sent the signal `pause`"),
             ("failed", "http_500", "Tidings gave it up"),
         ],
     )
@@ -169,9 +174,13 @@ class TestPages:
         assert said in (await ana.get(f"/campaigns/{campaign}")).text
 
     async def test_a_draft_has_no_numbers_yet(self, ana: AsyncClient, sessions: Sessions) -> None:
-        campaign = await insert_with_messages(sessions, [], state="draft", launched_at=None, starts_at=None)
+        campaign = await insert_with_messages(
+            sessions, [], state="draft", launched_at=None, starts_at=None, started_at=None, created_by="api"
+        )
         html = (await ana.get(f"/campaigns/{campaign}")).text
         assert "has not been launched" in html
+        assert re.search(r"draft</span>\s*as fast as", html)
+        assert "<dd>somebody with the API token, " in html
 
     async def test_the_list_goes_on_by_pages(self, ana: AsyncClient, sessions: Sessions) -> None:
         made = [await insert_with_messages(sessions, [], created_at=datetime.now(UTC)) for _ in range(26)]

@@ -2,13 +2,16 @@
 
 import re
 from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from api.console import render
 from api.console.plot import HEIGHT, WIDTH, plot
 from api.schemas.campaign_account import PaceView
+from notifications.statuses import CampaignState
 
 START = datetime(2027, 3, 1, 8, tzinfo=UTC)
 
@@ -37,6 +40,14 @@ def test_the_rate_is_drawn_where_it_is_near(rate: float | None, limit: float | N
     drawn = plot(paces(40, 45), rate)
     assert drawn is not None
     assert (drawn.limit, drawn.top) == (limit if limit is None else pytest.approx(limit), top)
+
+
+def test_what_has_ended_has_no_pace_now() -> None:
+    def said(state: CampaignState) -> str:
+        return render("parts/plot", plot=plot(paces(104, 7.25), None), campaign=SimpleNamespace(state=state))
+
+    assert "<b>7.2</b> a second now, <b>104</b> at its fastest" in said(CampaignState.PAUSED)
+    assert '<p class="total"><b>104</b> a second at its fastest</p>' in said(CampaignState.CANCELLED)
 
 
 @given(st.lists(st.floats(0, 1e6), min_size=2, max_size=120), st.none() | st.floats(0.001, 10_000))

@@ -17,7 +17,9 @@ AT = datetime(2027, 3, 1, 8, tzinfo=UTC)
 
 def account(numbers: dict[MessageStatus, int]) -> CampaignAccount:
     in_flight = numbers.get(MessageStatus.SENDING, 0)
-    return CampaignAccount(at=AT, targeted=sum(numbers.values()), by_status=numbers, skipped={}, in_flight=in_flight)
+    total = sum(numbers.values())
+    values = {"targeted": total, "recipients": total, "by_status": numbers, "skipped": {}, "in_flight": in_flight}
+    return CampaignAccount.model_validate({"at": AT} | values)
 
 
 def command(name: str, **changes: Any) -> CommandView:
@@ -41,6 +43,7 @@ def test_all_is_done_only_when_nothing_waits_and_no_call_is_under_way() -> None:
     assert words.percent_done(account({MessageStatus.SENT: 999, MessageStatus.PENDING: 1})) == 99
     assert words.percent_done(account({MessageStatus.SENT: 999, MessageStatus.SENDING: 1})) == 99
     assert words.percent_done(account({MessageStatus.SENT: 999, MessageStatus.FAILED: 1})) == 100
+    assert words.percent_done(account({MessageStatus.SENT: 500, MessageStatus.CANCELLED: 500})) == 50
     assert words.percent_done(account({})) == words.percent_done(None) == 0
 
 

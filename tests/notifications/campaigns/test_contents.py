@@ -19,9 +19,8 @@ from notifications.rendering.render import Renderer
 from notifications.statuses import Channel, NotificationType
 from notifications.tables import CatalogueVersion
 from notifications.unsubscribe import Subject
-from tests.support.campaigns import category_of
+from tests.support.campaigns import category_of, insert_campaign
 from tests.support.integration import LINKS
-from tests.support.running_campaigns import insert_campaign
 
 RECALL = "The brakes of your bicycle are to be checked, {{ recipient.id }}."
 WITH_A_LINK = "Stop: {{ links.unsubscribe }}"

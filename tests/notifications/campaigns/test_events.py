@@ -20,9 +20,8 @@ from notifications.queries.campaigns import commands_of
 from notifications.queries.intake import Arrival, IntakeStore, Stored
 from notifications.settings import Settings
 from notifications.tables import RejectedEvent
-from tests.support.campaigns import campaign_of
+from tests.support.campaigns import campaign_of, change_campaign
 from tests.support.events import CATALOGUE, SOURCE, call_off, event, launch, record, unique
-from tests.support.running_campaigns import change_campaign
 
 Store = Callable[..., Awaitable[Stored]]
 

@@ -11,7 +11,7 @@ from notifications.campaigns.ranges import ANSWER_WINDOW, ClaimedMessage, Hold, 
 from notifications.database import Sessions, execute, transaction
 from notifications.ledger import Ledger, Result
 from notifications.statuses import AttemptOutcome, CampaignState
-from tests.support.running_campaigns import change_campaign, insert_campaign, statuses_of
+from tests.support.campaigns import change_campaign, insert_campaign, statuses_of
 
 NOW = datetime.now(UTC)
 LOST = f"claimed_at = now() - interval '{ANSWER_WINDOW.total_seconds()} seconds'"  # nobody answers any more

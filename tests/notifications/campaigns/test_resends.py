@@ -9,8 +9,7 @@ from notifications.campaigns.ranges import RangeLedger
 from notifications.campaigns.resends import Resends, UnknownMessageError
 from notifications.campaigns.rounds import Rounds
 from notifications.database import Sessions, execute, transaction
-from tests.support.campaigns import campaign_of
-from tests.support.running_campaigns import change_campaign, insert_campaign, statuses_of
+from tests.support.campaigns import campaign_of, change_campaign, insert_campaign, statuses_of
 
 
 @pytest.fixture

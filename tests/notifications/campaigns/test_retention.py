@@ -1,31 +1,20 @@
 """Campaigns that ended long ago go in bounded batches, with all that is theirs; what may still change stays."""
 
-from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
 import pytest
-from pydantic import SecretStr
 
-from notifications.database import Sessions, create_engine, create_sessions, execute, transaction
+from notifications.database import Sessions, execute, transaction
 from notifications.retention import Kept, Retention
 from notifications.settings import RetentionSettings
 from notifications.tables import Attempt, CampaignCommand, CatalogueVersion, OutboxEntry, RateLimit, ReceiptRecord
-from tests.support.postgres import fresh_database
-from tests.support.running_campaigns import insert_campaign
+from tests.support.campaigns import insert_campaign
 
 NOW = datetime.now(UTC)
 OLD = NOW - timedelta(days=91)
 TABLES = ("campaigns", "messages", "attempts", "receipts", "campaign_ranges", "campaign_commands", "rate_limits")
-
-
-@pytest.fixture(scope="module")
-async def own_database(postgres_server: str) -> AsyncIterator[Sessions]:
-    async with fresh_database(postgres_server) as url:
-        engine = create_engine(SecretStr(url))
-        yield create_sessions(engine)
-        await engine.dispose()
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ from notifications.campaigns.settling import Settled, Settling
 from notifications.database import Sessions, execute, transaction
 from notifications.ledger import Ledger, Result
 from notifications.statuses import AttemptOutcome, CampaignState
-from tests.support.running_campaigns import change_campaign, insert_campaign, statuses_of
+from tests.support.campaigns import change_campaign, insert_campaign, statuses_of
 
 NOW = datetime.now(UTC)
 
@@ -29,12 +29,12 @@ async def test_what_waits_is_cancelled_and_a_lost_answer_is_unknown(
     assert hold is not None
     await ranges.claim(hold, after=0, limit=2, provider="smtp")
     await change_campaign(sessions, campaign, state=CampaignState.CANCELLED)
-    assert await settling.settle_block(campaign, 0) == Settled(rows=3, open=2, next=None)
+    assert await settling.settle_block(campaign, 0) == Settled(rows=3, unknown=0, open=2, next=None)
     assert await statuses_of(sessions, campaign) == {"cancelled": 3, "sending": 2}
     async with transaction(sessions) as session:
         aged = "UPDATE messages SET claimed_at = claimed_at - CAST(:age AS interval) WHERE origin_id = :id"
         await execute(session, aged, {"id": campaign, "age": ANSWER_WINDOW})
-    assert await settling.settle_block(campaign, 0) == Settled(rows=2, open=0, next=None)
+    assert await settling.settle_block(campaign, 0) == Settled(rows=2, unknown=2, open=0, next=None)
     assert await statuses_of(sessions, campaign) == {"cancelled": 3, "unknown": 2}
     async with sessions() as session:
         told = await execute(
@@ -55,7 +55,7 @@ async def test_an_answer_that_comes_in_time_counts(settling: Settling, ledger: L
     assert (await settling.settle_block(campaign, 0)).open == 1
     accepted = Result(campaign, 1, claimed.attempt, "smtp", AttemptOutcome.ACCEPTED, NOW, NOW, stick=False)
     await ledger.record([accepted])
-    assert await settling.settle_block(campaign, 0) == Settled(rows=0, open=0, next=None)
+    assert await settling.settle_block(campaign, 0) == Settled(rows=0, unknown=0, open=0, next=None)
     assert await statuses_of(sessions, campaign) == {"sent": 1}
 
 

@@ -19,7 +19,15 @@ from notifications.queries import recipients
 from notifications.statuses import Channel
 from notifications.tables import Campaign
 from tests.support.audiences import insert_recipients
-from tests.support.campaigns import campaign_of, category_of, crowd_of, insert_campaign, messages_of, prepare, ranges_of
+from tests.support.campaigns import (
+    campaign_of,
+    category_of,
+    crowd_of,
+    insert_unprepared,
+    messages_of,
+    prepare,
+    ranges_of,
+)
 from tests.support.planning import HASH_KEY, refer
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -28,7 +36,7 @@ CROWD, BLOCK = 1_500, 25
 
 @pytest.mark.parametrize("block", [3, 1_000])
 async def test_several_at_once_take_turns(sessions: Sessions, people: list[str], block: int) -> None:
-    campaign = await insert_campaign(sessions, category_of(), {"filter": crowd_of(people)})
+    campaign = await insert_unprepared(sessions, category_of(), {"filter": crowd_of(people)})
     await asyncio.gather(*(prepare(Snapshot(sessions, HASH_KEY, block=block), campaign) for _ in range(4)))
     rows = await messages_of(sessions, campaign)
     assert [(row.seq, row.recipient_id) for row in rows] == list(enumerate(people, 1))
@@ -53,7 +61,7 @@ async def test_killed_at_any_point_it_goes_on_without_a_gap_or_a_double(database
     crowd = uuid.uuid4().hex
     ids = [f"{crowd}-{number:04}" for number in range(CROWD)]
     await insert_recipients(sessions, ({"id": name, "attributes": {"crowd": crowd}} for name in ids))
-    campaign = await insert_campaign(sessions, category_of(), {"filter": crowd_of(ids)})
+    campaign = await insert_unprepared(sessions, category_of(), {"filter": crowd_of(ids)})
     for blocks in (2, 3, 4):
         await _killed_after(database_url, sessions, campaign, blocks)
         assert (await campaign_of(sessions, campaign)).prepared_at is None
@@ -84,7 +92,7 @@ async def test_addresses_of_before_are_hashed_and_found_suppressed(
     ref = refer(Channel(channel), address)
     async with transaction(sessions) as session:
         await recipients.suppress(session, ref, Channel(channel), "all", "hard_bounce", "smtp")
-    campaign = await insert_campaign(sessions, category_of(), {"recipients": people[:1]}, channel=channel)
+    campaign = await insert_unprepared(sessions, category_of(), {"recipients": people[:1]}, channel=channel)
     await prepare(snapshot, campaign)
     (row,) = await messages_of(sessions, campaign)
     assert (row.status, row.reason, row.address, row.address_ref) == ("skipped", "suppressed", address, ref)
@@ -101,7 +109,7 @@ async def test_addresses_of_before_are_hashed_and_found_suppressed(
 async def test_of_a_campaign_that_ended_nothing_more_is_written(
     sessions: Sessions, snapshot: Snapshot, people: list[str], state: str
 ) -> None:
-    campaign = await insert_campaign(sessions, category_of(), {"filter": crowd_of(people)})
+    campaign = await insert_unprepared(sessions, category_of(), {"filter": crowd_of(people)})
     await snapshot.prepare_block(campaign)
     before = await messages_of(sessions, campaign)
     async with transaction(sessions) as session:
@@ -124,7 +132,7 @@ async def test_of_a_campaign_that_ended_nothing_more_is_written(
 async def test_a_campaign_that_cannot_be_prepared_says_why(
     sessions: Sessions, snapshot: Snapshot, people: list[str], changes: dict[str, Any], words: str
 ) -> None:
-    campaign = await insert_campaign(sessions, category_of(), {"filter": crowd_of(people)}, **changes)
+    campaign = await insert_unprepared(sessions, category_of(), {"filter": crowd_of(people)}, **changes)
     with pytest.raises(CampaignUnreadyError, match=words):
         await snapshot.prepare_block(campaign)
     assert await messages_of(sessions, campaign) == []
@@ -133,6 +141,6 @@ async def test_a_campaign_that_cannot_be_prepared_says_why(
 async def test_what_is_not_there_is_named(sessions: Sessions, snapshot: Snapshot) -> None:
     with pytest.raises(CampaignUnreadyError, match="no campaign"):
         await snapshot.prepare_block(uuid.uuid4())
-    campaign = await insert_campaign(sessions, category_of(), {"list": str(uuid.uuid4())})
+    campaign = await insert_unprepared(sessions, category_of(), {"list": str(uuid.uuid4())})
     with pytest.raises(UnknownAudienceError, match="no saved audience"):
         await snapshot.prepare_block(campaign)

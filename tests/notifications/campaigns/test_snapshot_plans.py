@@ -16,7 +16,7 @@ from notifications.catalogue.definition import ConsentDefault
 from notifications.database import Sessions, create_engine, create_sessions, execute, transaction
 from notifications.queries import targets
 from notifications.statuses import Channel
-from tests.support.campaigns import category_of, insert_campaign, prepare
+from tests.support.campaigns import category_of, insert_unprepared, prepare
 from tests.support.planning import HASH_KEY
 from tests.support.postgres import fresh_database
 
@@ -80,7 +80,7 @@ async def test_a_snapshot_finds_everything_by_key(crowded: Sessions, kind: str, 
     category = category_of("opted_in")
     async with transaction(crowded) as session:
         await execute(session, "UPDATE preferences SET category = :name", {"name": category.name})
-    campaign = await insert_campaign(crowded, category, await _audience(crowded, kind), channel=channel)
+    campaign = await insert_unprepared(crowded, category, await _audience(crowded, kind), channel=channel)
     scanned, fetched = await _read_so_far(crowded)
     blocks = await prepare(Snapshot(crowded, HASH_KEY, block=1_000), campaign)
     scanned_after, fetched_after = await _read_so_far(crowded)
@@ -91,7 +91,7 @@ async def test_a_snapshot_finds_everything_by_key(crowded: Sessions, kind: str, 
 
 async def test_what_was_just_written_is_analysed(crowded: Sessions) -> None:
     """Counts over a campaign and dry runs of a list are planned by statistics; nobody else makes any here."""
-    campaign = await insert_campaign(crowded, category_of(), await _audience(crowded, "list"))
+    campaign = await insert_unprepared(crowded, category_of(), await _audience(crowded, "list"))
     await Snapshot(crowded, HASH_KEY, block=1_000).prepare_block(campaign)
     statement = "SELECT relname FROM pg_class WHERE relname IN ('audience_members', 'messages') AND reltuples > 0"
     async with crowded() as session:
