@@ -16,7 +16,7 @@ demo: environment ## Start everything, send example events, show what arrives
 dev: environment ## Start everything and keep it running
 	@exec $(PYTHON) -m tidings dev $(ARGS)
 
-test: environment ## Run the tests (real servers; up to 15 minutes)
+test: environment ## Run the tests (real servers; up to 18 minutes)
 	@exec $(PYTHON) -m pytest $(ARGS)
 
 chaos: environment ## Strike real processes under load and account for every event: make chaos SEEDS=3 FAULT='worker-*'
