@@ -13,7 +13,7 @@ from temporalio.testing import WorkflowEnvironment
 from devstack.kafka import KafkaServer
 from devstack.sandbox_process import SandboxServer
 from notifications.database import Sessions, create_engine, create_sessions
-from tests.support.postgres import fresh_database
+from tests.support.postgres import fresh_database, migrated_template
 from tests.support.servers import (
     running_kafka,
     running_postgres,
@@ -27,7 +27,7 @@ from tests.support.servers import (
 @pytest.fixture(scope="session")
 async def postgres_server() -> AsyncIterator[str]:
     """The address of a PostgreSQL server (database `postgres`); TIDINGS_TEST_POSTGRES names one that runs."""
-    async with running_postgres() as url:
+    async with running_postgres() as url, migrated_template(url):
         yield url
 
 

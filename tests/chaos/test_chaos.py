@@ -7,7 +7,7 @@ import pytest
 from tests.chaos.every_fault import named, play
 from tests.chaos.world import World, running_world
 
-SELECTION = ("worker-term", "bridge-stalled-kill", "temporal-kill", "vendor-reset-accepted", "campaign-postgres-kill")
+SELECTION = ("worker-term", "vendor-reset-accepted", "campaign-postgres-kill")
 SEED = 7
 
 

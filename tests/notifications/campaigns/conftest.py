@@ -1,13 +1,35 @@
-"""People to send campaigns to."""
+"""People to send campaigns to, in a database where there are no others: a snapshot may read the tables whole."""
 
 import uuid
+from collections.abc import AsyncIterator
 
 import pytest
+from pydantic import SecretStr
+from sqlalchemy.ext.asyncio import AsyncEngine
 
 from notifications.campaigns.snapshot import Snapshot
-from notifications.database import Sessions
+from notifications.database import Sessions, create_engine, create_sessions
 from tests.support.audiences import insert_recipients
 from tests.support.planning import HASH_KEY
+from tests.support.postgres import fresh_database
+
+
+@pytest.fixture(scope="package")
+async def database_url(postgres_server: str) -> AsyncIterator[str]:
+    async with fresh_database(postgres_server) as url:
+        yield url
+
+
+@pytest.fixture(scope="package")
+async def engine(database_url: str) -> AsyncIterator[AsyncEngine]:
+    engine = create_engine(SecretStr(database_url))
+    yield engine
+    await engine.dispose()
+
+
+@pytest.fixture(scope="package")
+def sessions(engine: AsyncEngine) -> Sessions:
+    return create_sessions(engine)
 
 
 @pytest.fixture
