@@ -4,12 +4,14 @@ Run as a program (`python -m devstack.maven`) it prints the class path; that tak
 fetches 44 MB into the local Maven repository.
 """
 
+import fcntl
 import hashlib
 import json
 import os
 import re
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
@@ -51,6 +53,21 @@ def _remember(jars: list[str], environ: Mapping[str, str]) -> None:
         partial.replace(file)
     except OSError as error:
         print(f"the class path cannot be kept in {file}: {error.strerror}", file=sys.stderr)  # noqa: T201 - a program
+
+
+@contextmanager
+def alone(environ: Mapping[str, str] = os.environ) -> Iterator[None]:
+    """Wait for other starts that look for the jars: jgo breaks off where another process fetches the same file."""
+    file = _cache_file(environ).with_suffix(".lock")
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        lock = file.open("a")
+    except OSError:  # nothing can be kept there; then each start looks for itself
+        yield
+        return
+    with lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
 
 
 def _settings_files(environ: Mapping[str, str]) -> list[Path]:
@@ -106,4 +123,5 @@ def resolve(environ: Mapping[str, str] = os.environ) -> str:
 
 
 if __name__ == "__main__":
-    print(resolve())  # noqa: T201 - what it is for
+    with alone():
+        print(remembered_class_path() or resolve())  # noqa: T201 - what it is for

@@ -1,8 +1,13 @@
+import asyncio
+import os
+import sys
+from asyncio.subprocess import PIPE
 from pathlib import Path
 
 import pytest
 
-from devstack.maven import mirror_of_central, remembered_class_path
+from devstack.maven import alone, mirror_of_central, remembered_class_path
+from tests.worker.test_family import until
 
 SETTINGS = """<settings xmlns="http://maven.apache.org/SETTINGS/1.2.0"><mirrors>
 <mirror><id>b</id><mirrorOf>{of}</mirrorOf><url>http://mirror.example/maven/</url>{blocked}</mirror></mirrors></settings>"""
@@ -46,3 +51,26 @@ def test_a_remembered_jar_that_is_gone_is_looked_for_again(tmp_path: Path) -> No
     assert remembered_class_path(environ) == str(jar)
     jar.unlink()
     assert remembered_class_path(environ) is None
+
+
+@pytest.mark.skipif(not Path("/proc/locks").exists(), reason="only Linux tells who waits for a lock")
+async def test_a_start_waits_for_another_that_looks_and_takes_what_it_found(tmp_path: Path) -> None:
+    """jgo breaks off where two processes fetch the same file, as `make demo` and `make test` would side by side."""
+    from devstack.maven import _remember
+
+    environ = {**os.environ, **home_with(tmp_path, "*")}
+    jar = tmp_path / "a.jar"
+    jar.touch()
+    with alone(environ):
+        other = await asyncio.create_subprocess_exec(sys.executable, "-m", "devstack.maven", env=environ, stdout=PIPE)
+        waiting = f"-> FLOCK  ADVISORY  WRITE {other.pid} "
+        await until(lambda: waiting in Path("/proc/locks").read_text(encoding="ascii"))
+        _remember([str(jar)], environ)
+    out, _ = await other.communicate()
+    assert (out.decode(), other.returncode) == (f"{jar}\n", 0)
+
+
+async def test_where_nothing_can_be_kept_nobody_waits(tmp_path: Path) -> None:
+    (tmp_path / "tidings").touch()  # where the folder should be
+    with alone({"HOME": str(tmp_path), "XDG_CACHE_HOME": str(tmp_path)}):
+        pass
