@@ -85,7 +85,7 @@ class GuardedProcess:
                 stdin=asyncio.subprocess.PIPE,
                 stdout=asyncio.subprocess.PIPE,
                 stderr=asyncio.subprocess.STDOUT,
-                env=command.env,
+                env=None if command.env is None else dict(command.env),  # uvloop takes no other mapping
                 cwd=command.cwd,
                 pass_fds=[writing, *keep_open],
                 start_new_session=True,  # Ctrl-C goes to the supervisor alone, which stops things in order

@@ -30,6 +30,23 @@ async def main():
 
 asyncio.run(main())
 """
+UNDER_UVLOOP = """
+import os, sys
+import uvloop
+from devstack.processes import Command, Spawner
+
+async def main():
+    lines = []
+    program = "import os; print(os.environ['WORD'])"
+    process = await Spawner(lambda name, line: lines.append(line)).start(
+        Command(name="reader", argv=(sys.executable, "-c", program), env=os.environ)
+    )
+    await process.wait()
+    print(*lines, flush=True)
+
+os.environ["WORD"] = "told"
+uvloop.run(main())
+"""
 # The real servers; the first line of output of any of them comes while all are starting.
 STARTING_STACK = """
 import asyncio, os, sys
@@ -84,6 +101,13 @@ async def test_a_process_that_ends_by_itself_leaves_no_child(spawner: Spawner, m
     os.kill(process.pid, signal.SIGKILL)
     assert await process.wait() == 128 + signal.SIGKILL
     assert not anyone_with(marker)
+
+
+async def test_an_environment_is_handed_on_under_uvloop_too() -> None:
+    """Which takes nothing but a dictionary, and `os.environ` is none: benchmarks run under it."""
+    program = await start_program(UNDER_UVLOOP)
+    assert await read_line(program) == "told"
+    assert await program.wait() == 0
 
 
 async def test_what_ignores_the_signal_is_killed_after_its_time(spawner: Spawner, marker: str) -> None:
