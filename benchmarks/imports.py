@@ -142,7 +142,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rows", type=int, default=ROWS, help="of the file")
     parser.add_argument("--server", metavar="URL", help="a PostgreSQL on which a database may be made")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures there as well")
+    parser.add_argument("--json", type=Path, nargs="?", metavar="FILE", help="write the figures there as well")
     options = parser.parse_args()
     found = uvloop.run(run(options.rows, options.server))
     print(json.dumps(found, indent=2))

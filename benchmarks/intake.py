@@ -193,7 +193,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--events", type=int, default=4000, metavar="N", help="of each block")
     parser.add_argument("--rounds", type=int, default=3, help="blocks of each part")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures there as well")
+    parser.add_argument("--json", type=Path, nargs="?", metavar="FILE", help="write the figures there as well")
     arguments = parser.parse_args()
     began = time.monotonic()
     report = uvloop.run(run(arguments.events, arguments.rounds))

@@ -200,7 +200,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--messages", type=int, default=MESSAGES, help="how many are there already")
     parser.add_argument("--rounds", type=int, default=ROUNDS, help="turns of bulk and single sends")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures there as well")
+    parser.add_argument("--json", type=Path, nargs="?", metavar="FILE", help="write the figures there as well")
     arguments = parser.parse_args()
     found = uvloop.run(run(arguments.messages, arguments.rounds))
     report = {"messages": arguments.messages, "rounds": arguments.rounds, "python": platform.python_version()} | found

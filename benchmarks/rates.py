@@ -223,7 +223,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rates", type=float, nargs="+", default=RATES, metavar="N", help="messages a second")
     parser.add_argument("--seconds", type=float, default=30.0, help="that each rate is measured for")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures there as well")
+    parser.add_argument("--json", type=Path, nargs="?", metavar="FILE", help="write the figures there as well")
     arguments = parser.parse_args()
     found = uvloop.run(run(arguments))
     print(json.dumps(found, indent=2))

@@ -192,7 +192,7 @@ def main() -> None:
     parser.add_argument("--notifications", type=int, default=300, metavar="N", help="of each block")
     parser.add_argument("--rounds", type=int, default=3, help="blocks of each contender")
     parser.add_argument("--seconds", type=int, default=15, help="how long the latency is looked at")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures there as well")
+    parser.add_argument("--json", type=Path, nargs="?", metavar="FILE", help="write the figures there as well")
     arguments = parser.parse_args()
     report = uvloop.run(run(arguments.notifications, arguments.rounds, arguments.seconds))
     print(json.dumps(report, indent=2))

@@ -157,7 +157,7 @@ def main() -> None:
     parser.add_argument("--rows", type=int, default=ROWS, help="that a snapshot writes")
     parser.add_argument("--rounds", type=int, default=ROUNDS, help="snapshots and dry runs of each kind")
     parser.add_argument("--server", metavar="URL", help="a PostgreSQL on which a database may be made")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures there as well")
+    parser.add_argument("--json", type=Path, nargs="?", metavar="FILE", help="write the figures there as well")
     arguments = parser.parse_args()
     report = {"python": platform.python_version(), "rounds": arguments.rounds}
     report |= uvloop.run(run(arguments.rows, arguments.rounds, arguments.server))

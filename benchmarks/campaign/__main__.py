@@ -111,7 +111,7 @@ def parsed() -> argparse.Namespace:
     what = parser.add_mutually_exclusive_group()
     what.add_argument("--grow", action="store_true", help="a small campaign against a large one")
     what.add_argument("--latency", action="store_true", help="one-time codes beside a campaign")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures there as well")
+    parser.add_argument("--json", type=Path, nargs="?", metavar="FILE", help="write the figures there as well")
     arguments = parser.parse_args()
     if arguments.recipients is None:
         arguments.recipients = LARGE if arguments.grow else 100_000 if arguments.latency else 20_000
