@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -17,6 +17,7 @@ from notifications.tables import Campaign
 from tests.api.support import TOKEN, app_with
 from tests.support.api_server import ApiServer
 from tests.support.campaign_messages import insert_with_messages, set_status
+from tests.support.programs import eventually
 
 PATIENCE = 20.0  # seconds
 
@@ -55,12 +56,6 @@ async def counted(seen: AsyncIterator[dict[str, Any]], by_status: dict[str, int]
             if event["data"]["account"]["by_status"] == by_status:
                 return event
     raise AssertionError(f"the stream ended without {by_status}")
-
-
-async def until(condition: Callable[[], bool]) -> None:
-    async with asyncio.timeout(PATIENCE):
-        while not condition():
-            await asyncio.sleep(0.02)
 
 
 def followers() -> float:
@@ -134,7 +129,7 @@ async def test_nothing_is_left_of_a_client_that_went_away(browser: httpx.AsyncCl
     async with browser.stream("GET", f"/v1/campaigns/{campaign}/progress") as answer:
         await anext(events(answer))
         assert followers() == 1
-    await until(lambda: followers() == 0)
+    await eventually(lambda: followers() == 0, seconds=PATIENCE)
 
 
 async def test_a_process_that_is_asked_to_stop_ends_its_streams(

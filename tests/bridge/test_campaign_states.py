@@ -10,6 +10,7 @@ from notifications.database import Sessions
 from notifications.statuses import CampaignState
 from tests.support.campaigns import change_campaign, insert_campaign
 from tests.support.events import unique
+from tests.support.programs import eventually
 
 
 def _shown(state: str, reason: str = "") -> float | None:
@@ -36,7 +37,6 @@ async def test_it_is_counted_again_and_again(sessions: Sessions) -> None:
     states, reason = CampaignStates(sessions, every=0.1), unique("smtp")
     counting = asyncio.create_task(states.keep_fresh(Patience(Readiness(), asyncio.Event(), owner="test")))
     await insert_campaign(sessions, state=CampaignState.PAUSED, pause_reason=reason)
-    async with asyncio.timeout(20):
-        while _shown("paused", reason) != 1:
-            await asyncio.sleep(0.02)
+    await eventually(lambda: _shown("paused", reason) == 1)
     counting.cancel()
+    await asyncio.gather(counting, return_exceptions=True)

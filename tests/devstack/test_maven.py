@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from devstack.maven import alone, mirror_of_central, remembered_class_path
-from tests.worker.test_family import until
+from tests.support.programs import eventually
 
 SETTINGS = """<settings xmlns="http://maven.apache.org/SETTINGS/1.2.0"><mirrors>
 <mirror><id>b</id><mirrorOf>{of}</mirrorOf><url>http://mirror.example/maven/</url>{blocked}</mirror></mirrors></settings>"""
@@ -64,13 +64,14 @@ async def test_a_start_waits_for_another_that_looks_and_takes_what_it_found(tmp_
     with alone(environ):
         other = await asyncio.create_subprocess_exec(sys.executable, "-m", "devstack.maven", env=environ, stdout=PIPE)
         waiting = f"-> FLOCK  ADVISORY  WRITE {other.pid} "
-        await until(lambda: waiting in Path("/proc/locks").read_text(encoding="ascii"))
+        await eventually(lambda: waiting in Path("/proc/locks").read_text(encoding="ascii"))
         _remember([str(jar)], environ)
     out, _ = await other.communicate()
     assert (out.decode(), other.returncode) == (f"{jar}\n", 0)
 
 
-async def test_where_nothing_can_be_kept_nobody_waits(tmp_path: Path) -> None:
+def test_where_nothing_can_be_kept_nobody_waits(tmp_path: Path) -> None:
     (tmp_path / "tidings").touch()  # where the folder should be
-    with alone({"HOME": str(tmp_path), "XDG_CACHE_HOME": str(tmp_path)}):
-        pass
+    environ = {"HOME": str(tmp_path), "XDG_CACHE_HOME": str(tmp_path)}
+    with alone(environ), alone(environ):
+        assert remembered_class_path(environ) is None

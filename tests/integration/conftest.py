@@ -26,10 +26,8 @@ async def house(postgres_server: str, temporal_address: str) -> AsyncIterator[Ho
 @pytest.fixture(scope="package")
 async def running(postgres_server: str, temporal_address: str) -> AsyncIterator[Reporting]:
     """For modules that need no settings of their own."""
-    async with AsyncExitStack() as stack:
-        url = await stack.enter_async_context(fresh_database(postgres_server))
-        yield await stack.enter_async_context(running_reporting(temporal_address, url))
-    await settle_temporal()
+    async with running_reporting(postgres_server, temporal_address) as running:
+        yield running
 
 
 @pytest.fixture

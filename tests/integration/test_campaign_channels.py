@@ -2,26 +2,20 @@
 
 from collections import Counter
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack
 
 import pytest
 
 from notifications.statuses import Channel
 from tests.support.marketing import Marketer
-from tests.support.postgres import fresh_database
 from tests.support.reporting import running_reporting
-from tests.support.servers import settle_temporal
 
 VENDORS = {Channel.EMAIL: "smtp", Channel.PUSH: "fcm", Channel.SMS: "twilio", Channel.WHATSAPP: "meta"}
 
 
 @pytest.fixture(scope="module")
 async def marketer(postgres_server: str, temporal_address: str) -> AsyncIterator[Marketer]:
-    async with AsyncExitStack() as stack:
-        url = await stack.enter_async_context(fresh_database(postgres_server))
-        running = await stack.enter_async_context(running_reporting(temporal_address, url, email_providers=("smtp",)))
+    async with running_reporting(postgres_server, temporal_address, email_providers=("smtp",)) as running:
         yield Marketer(running)
-    await settle_temporal()
 
 
 @pytest.mark.parametrize("channel", VENDORS)

@@ -3,7 +3,6 @@
 import asyncio
 import time
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack
 
 import pytest
 
@@ -11,9 +10,7 @@ from notifications.settings import TwilioSettings
 from notifications.statuses import Channel
 from tests.support.integration import until
 from tests.support.marketing import Marketer
-from tests.support.postgres import fresh_database
 from tests.support.reporting import Reporting, running_reporting
-from tests.support.servers import settle_temporal
 
 CALLS = 4  # under way at once
 HANG_MS = 30_000
@@ -22,11 +19,9 @@ GIVEN_UP_AFTER = 5.0  # seconds, by our side
 
 @pytest.fixture(scope="module")
 async def running(postgres_server: str, temporal_address: str) -> AsyncIterator[Reporting]:
-    async with AsyncExitStack() as stack:
-        url = await stack.enter_async_context(fresh_database(postgres_server))
-        settings = {"campaign_calls": CALLS, "twilio": TwilioSettings(timeout_seconds=GIVEN_UP_AFTER)}
-        yield await stack.enter_async_context(running_reporting(temporal_address, url, **settings))
-    await settle_temporal()
+    settings = {"campaign_calls": CALLS, "twilio": TwilioSettings(timeout_seconds=GIVEN_UP_AFTER)}
+    async with running_reporting(postgres_server, temporal_address, **settings) as running:
+        yield running
 
 
 async def launch_into_a_hanging_vendor(marketer: Marketer) -> str:

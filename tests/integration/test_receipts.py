@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from shutil import copytree
@@ -16,9 +15,7 @@ from notifications.catalogue.publish import apply_folder
 from notifications.statuses import Channel
 from notifications.tables import ReceiptRecord, Suppression
 from tests.support.integration import CATALOGUE_FOLDER, until
-from tests.support.postgres import fresh_database
 from tests.support.reporting import Reporting, running_reporting
-from tests.support.servers import settle_temporal
 
 ORDER = {"order_id": "2207", "carrier": "DHL", "tracking_url": "https://acme.example/t/2207"}
 CART = {
@@ -37,10 +34,8 @@ VENDORS: dict[str, tuple[dict[str, Any], str, list[str]]] = {
 
 @pytest.fixture(scope="module")
 async def running(postgres_server: str, temporal_address: str) -> AsyncIterator[Reporting]:
-    async with AsyncExitStack() as stack:
-        url = await stack.enter_async_context(fresh_database(postgres_server))
-        yield await stack.enter_async_context(running_reporting(temporal_address, url))
-    await settle_temporal()
+    async with running_reporting(postgres_server, temporal_address) as running:
+        yield running
 
 
 @pytest.fixture

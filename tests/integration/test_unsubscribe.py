@@ -1,16 +1,13 @@
 """From a promotional event to the mail, to the link in it, to the next event that is not sent."""
 
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack
 from typing import Any
 
 import httpx
 import pytest
 
 from notifications.statuses import Channel
-from tests.support.postgres import fresh_database
 from tests.support.reporting import Reporting, running_reporting
-from tests.support.servers import settle_temporal
 
 CART = {
     "items": [{"name": "Desk lamp", "price": "39.00"}],
@@ -24,12 +21,9 @@ PREFETCH = {"Sec-Purpose": "prefetch", "User-Agent": "mail scanner"}
 
 @pytest.fixture
 async def running(postgres_server: str, temporal_address: str) -> AsyncIterator[Reporting]:
-    async with AsyncExitStack() as stack:
-        url = await stack.enter_async_context(fresh_database(postgres_server))
-        yield await stack.enter_async_context(
-            running_reporting(temporal_address, url, email_providers=("smtp",), public_url=PUBLIC_URL)
-        )
-    await settle_temporal()
+    settings = {"email_providers": ("smtp",), "public_url": PUBLIC_URL}
+    async with running_reporting(postgres_server, temporal_address, **settings) as running:
+        yield running
 
 
 async def sent(running: Reporting, recipient: str, **event: Any) -> tuple[dict[str, str], dict[str, str | None]]:

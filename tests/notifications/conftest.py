@@ -4,11 +4,10 @@ from collections.abc import AsyncIterator
 from datetime import timedelta
 
 import pytest
-from pydantic import SecretStr
 
-from notifications.database import Sessions, create_engine, create_sessions
+from notifications.database import Sessions
 from notifications.ledger import Ledger
-from tests.support.postgres import fresh_database
+from tests.support.postgres import fresh_database, opened
 
 
 @pytest.fixture
@@ -24,7 +23,5 @@ def other(sessions: Sessions) -> Ledger:
 @pytest.fixture(scope="module")
 async def own_database(postgres_server: str) -> AsyncIterator[Sessions]:
     """For tests that count what is in whole tables."""
-    async with fresh_database(postgres_server) as url:
-        engine = create_engine(SecretStr(url))
-        yield create_sessions(engine)
-        await engine.dispose()
+    async with fresh_database(postgres_server) as url, opened(url) as sessions:
+        yield sessions

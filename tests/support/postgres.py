@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 import psycopg
 from pydantic import SecretStr
 
-from notifications.database import create_engine
+from notifications.database import Sessions, create_engine, create_sessions
 from notifications.migrations import migrate
 
 _TEMPLATE = f"template_{uuid.uuid4().hex[:12]}"
@@ -30,6 +30,16 @@ async def fresh_database(server_url: str) -> AsyncIterator[str]:
     """A migrated database on the server, dropped at the end; yields its address."""
     async with _database(server_url, f"test_{uuid.uuid4().hex[:12]}", f'TEMPLATE "{_TEMPLATE}"') as url:
         yield url
+
+
+@asynccontextmanager
+async def opened(url: str) -> AsyncIterator[Sessions]:
+    """The database at that address."""
+    engine = create_engine(SecretStr(url))
+    try:
+        yield create_sessions(engine)
+    finally:
+        await engine.dispose()
 
 
 @asynccontextmanager

@@ -18,6 +18,8 @@ from devstack.services import Service
 from notifications.providers.registry import build_providers
 from notifications.statuses import Channel
 from tests.support.integration import HASH_KEY, House, running_house, until
+from tests.support.postgres import fresh_database
+from tests.support.servers import settle_temporal
 
 SECRET = "of this stack only"
 
@@ -59,8 +61,8 @@ class Reporting:
 
 
 @asynccontextmanager
-async def running_reporting(temporal_address: str, database_url: str, **changes: Any) -> AsyncIterator[Reporting]:
-    """Everything but Kafka, which nobody needs who sends no event to it; `changes` are settings."""
+async def running_reporting(postgres_server: str, temporal_address: str, **changes: Any) -> AsyncIterator[Reporting]:
+    """On a database of its own. Everything but Kafka, which nobody needs who sends no event; `changes` are settings."""
     api_port, sandbox_port, smtp_port = free_ports(3)
     api_url = f"http://{HOST}:{api_port}"
     settings: dict[str, Any] = {
@@ -71,6 +73,7 @@ async def running_reporting(temporal_address: str, database_url: str, **changes:
         "email_providers": ("sendgrid",),
     } | changes
     async with AsyncExitStack() as stack:
+        database_url = await stack.enter_async_context(fresh_database(postgres_server))
         sandbox = await start_sandbox(
             sandbox_port, smtp_port, Spawner(lambda *_: None), webhooks=f"{api_url}/webhooks", secret=SECRET
         )
@@ -85,6 +88,7 @@ async def running_reporting(temporal_address: str, database_url: str, **changes:
             await stack.enter_async_context(worker)
         clients = [httpx.AsyncClient(base_url=url, trust_env=False, timeout=30) for url in (sandbox.url, api_url)]
         yield Reporting(house, sandbox.service, *[await stack.enter_async_context(client) for client in clients])
+    await settle_temporal()
 
 
 @asynccontextmanager

@@ -5,11 +5,13 @@ import contextlib
 import os
 import signal
 import sys
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
+
+from tests.support.programs import eventually
 
 # A child writes a line with its number and process id, then waits for SIGTERM or for its parent's death.
 _PROGRAM = """
@@ -47,18 +49,12 @@ class Parent:
         return [(int(number), int(pid)) for number, pid in pairs]
 
     async def until_begun(self, count: int) -> list[tuple[int, int]]:
-        await until(lambda: len(self.begun()) >= count)
+        await eventually(lambda: len(self.begun()) >= count, seconds=30)
         return self.begun()
 
     async def end(self) -> int:
         async with asyncio.timeout(30):
             return await self.process.wait()
-
-
-async def until(is_so: Callable[[], bool]) -> None:
-    async with asyncio.timeout(30):
-        while not is_so():
-            await asyncio.sleep(0.02)
 
 
 @asynccontextmanager
@@ -116,7 +112,7 @@ async def test_children_of_a_killed_parent_notice_and_end(tmp_path: Path):
         children = await family.until_begun(2)
         family.process.kill()
         await family.process.wait()
-        await until(lambda: not any(is_alive(pid) for _, pid in children))
+        await eventually(lambda: not any(is_alive(pid) for _, pid in children), seconds=30)
     orphans = sorted(path.name for path in await asyncio.to_thread(lambda: list(tmp_path.glob("*.orphan-*"))))
     assert orphans == ["lines.orphan-0", "lines.orphan-1"]
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.worker.test_family import until
+from tests.support.programs import eventually
 from worker.priority import BULK_NICENESS
 
 _PROGRAM = """
@@ -55,7 +55,7 @@ async def test_who_sends_nothing_urgent_gives_way(*, roles: str, gives_way: bool
             *command, env=nowhere, stdin=DEVNULL, stdout=out, stderr=out, start_new_session=True
         )
     try:
-        await until(lambda: "server.unavailable" in log.read_text())
+        await eventually(lambda: "server.unavailable" in log.read_text(), seconds=30)
         assert os.getpriority(os.PRIO_PROCESS, process.pid) == (_LOWERED if gives_way else os.nice(0))
     finally:
         process.terminate()

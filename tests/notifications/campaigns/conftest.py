@@ -4,14 +4,12 @@ import uuid
 from collections.abc import AsyncIterator
 
 import pytest
-from pydantic import SecretStr
-from sqlalchemy.ext.asyncio import AsyncEngine
 
 from notifications.campaigns.snapshot import Snapshot
-from notifications.database import Sessions, create_engine, create_sessions
+from notifications.database import Sessions
 from tests.support.audiences import insert_recipients
 from tests.support.planning import HASH_KEY
-from tests.support.postgres import fresh_database
+from tests.support.postgres import fresh_database, opened
 
 
 @pytest.fixture(scope="package")
@@ -21,15 +19,9 @@ async def database_url(postgres_server: str) -> AsyncIterator[str]:
 
 
 @pytest.fixture(scope="package")
-async def engine(database_url: str) -> AsyncIterator[AsyncEngine]:
-    engine = create_engine(SecretStr(database_url))
-    yield engine
-    await engine.dispose()
-
-
-@pytest.fixture(scope="package")
-def sessions(engine: AsyncEngine) -> Sessions:
-    return create_sessions(engine)
+async def sessions(database_url: str) -> AsyncIterator[Sessions]:
+    async with opened(database_url) as sessions:
+        yield sessions
 
 
 @pytest.fixture

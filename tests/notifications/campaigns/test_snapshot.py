@@ -6,14 +6,13 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from pydantic import SecretStr
 from sqlmodel import col, select, update
 
 from notifications.audiences.lists import UploadedIds
 from notifications.audiences.store import save_filter, save_list
 from notifications.campaigns.accounts import count
 from notifications.campaigns.snapshot import Block, Snapshot
-from notifications.database import Sessions, create_engine, create_sessions, transaction
+from notifications.database import Sessions, transaction
 from notifications.profiles.profile import Device, Profile
 from notifications.queries import recipients
 from notifications.statuses import Channel
@@ -29,7 +28,7 @@ from tests.support.campaigns import (
     ranges_of,
 )
 from tests.support.planning import HASH_KEY, refer
-from tests.support.postgres import fresh_database
+from tests.support.postgres import fresh_database, opened
 
 
 async def test_a_filter_is_written_block_by_block_and_everybody_once(
@@ -111,10 +110,8 @@ async def test_a_saved_filter_is_read_as_it_stands_there(
 
 @pytest.fixture
 async def alone(postgres_server: str) -> AsyncIterator[Sessions]:
-    async with fresh_database(postgres_server) as url:
-        engine = create_engine(SecretStr(url))
-        yield create_sessions(engine)
-        await engine.dispose()
+    async with fresh_database(postgres_server) as url, opened(url) as sessions:
+        yield sessions
 
 
 @pytest.mark.parametrize(("count", "blocks"), [(0, 1), (3, 1), (4, 2), (9, 3)])
